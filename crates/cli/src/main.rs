@@ -1,0 +1,3 @@
+//! The `skytools` executable: knows every program and nothing else.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The demonstration: two clusters, live load, replication and a comparison.

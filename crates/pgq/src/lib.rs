@@ -1,0 +1,1 @@
+//! PgQ for Rust: transactional producers, streaming consumers and cascades over PostgreSQL.

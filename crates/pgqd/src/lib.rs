@@ -1,0 +1,1 @@
+//! The PgQ ticker daemon for all databases of a server.

@@ -1,0 +1,13 @@
+//! The SkyTools framework: configuration, logging, service loop, connections, quoting, catalog and the
+//! installer of the SQL modules.
+//!
+//! Everything that a program of the suite needs and that is not about queues lives here. The crate knows no
+//! program and no queue; see `ARCHITECTURE.md` for the direction of dependencies.
+
+pub mod config;
+pub mod db;
+pub mod error;
+pub mod quote;
+pub mod urlenc;
+
+pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,1 @@
+//! The row encoding of `logutriga`: form encoding in which a bare key means NULL.

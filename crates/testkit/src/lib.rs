@@ -1,0 +1,1 @@
+//! Throw-away clusters, template databases, processes and faults for the tests.
