@@ -1,1 +1,11 @@
 //! PgQ for Rust: transactional producers, streaming consumers and cascades over PostgreSQL.
+
+pub mod batch;
+pub mod event;
+pub mod sql;
+mod time;
+
+pub use event::{Event, NewEvent};
+pub use time::Time;
+
+pub mod cascade;
