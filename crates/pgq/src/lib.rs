@@ -2,6 +2,8 @@
 
 pub mod batch;
 pub mod event;
+pub mod producer;
+pub mod queue;
 pub mod sql;
 mod time;
 
