@@ -5,9 +5,15 @@
 //! program and no queue; see `ARCHITECTURE.md` for the direction of dependencies.
 
 pub mod config;
+pub mod copy;
 pub mod db;
 pub mod error;
+pub mod log;
+pub mod pidfile;
+pub mod program;
 pub mod quote;
+pub mod report;
+pub mod service;
 pub mod urlenc;
 
 pub use error::{Error, ErrorKind, Result};

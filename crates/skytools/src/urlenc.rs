@@ -1,1 +1,141 @@
 //! The row encoding of `logutriga`: form encoding in which a bare key means NULL.
+//!
+//! `a=1&b&c=` is a = "1", b = NULL, c = "". A blank is `+`; letters, digits and `.` `_` `-` stand for themselves;
+//! every other byte is `%xx`. The decoder takes hexadecimal digits of either case, skips empty elements, and splits
+//! at the first `=` (the compiled decoder of the original cut the value at a second one; no encoder writes one).
+
+use std::borrow::Cow;
+
+use crate::{Error, Result};
+
+/// Encodes a row: pairs of name and value, `None` for NULL.
+pub fn encode_row<K, V, I>(row: I) -> String
+where
+    K: AsRef<str>,
+    V: AsRef<str>,
+    I: IntoIterator<Item = (K, Option<V>)>,
+{
+    let mut out = String::new();
+    for (index, (name, value)) in row.into_iter().enumerate() {
+        if index > 0 {
+            out.push('&');
+        }
+        encode_into(&mut out, name.as_ref());
+        if let Some(value) = value {
+            out.push('=');
+            encode_into(&mut out, value.as_ref());
+        }
+    }
+    out
+}
+
+/// Encodes one name or value.
+pub fn encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    encode_into(&mut out, text);
+    out
+}
+
+/// Encodes one name or value onto the end of `out`.
+pub fn encode_into(out: &mut String, text: &str) {
+    const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(|b| !is_plain(b)) {
+        out.push_str(&rest[..at]);
+        let mut end = at;
+        for byte in rest.bytes().skip(at).take_while(|&b| !is_plain(b)) {
+            if byte == b' ' {
+                out.push('+');
+            } else {
+                out.push('%');
+                out.push(HEX[usize::from(byte >> 4)]);
+                out.push(HEX[usize::from(byte & 15)]);
+            }
+            end += 1;
+        }
+        rest = &rest[end..];
+    }
+    out.push_str(rest);
+}
+
+/// Whether the byte stands for itself. All of them are ASCII, so runs end at character boundaries.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')
+}
+
+/// Decodes a row into pairs in order; a name may occur more than once (the last one counts, see [`last_value`]).
+///
+/// Names and values without escapes borrow from the text.
+///
+/// # Errors
+/// [`ErrorKind::Data`](crate::ErrorKind::Data): a `%` without two hexadecimal digits, or bytes that are not UTF-8.
+pub fn decode_row(text: &str) -> Result<Vec<(Cow<'_, str>, Option<Cow<'_, str>>)>> {
+    let mut row = Vec::new();
+    for element in text.split('&').filter(|element| !element.is_empty()) {
+        row.push(match element.split_once('=') {
+            Some((name, value)) => (decode(name)?, Some(decode(value)?)),
+            None => (decode(element)?, None),
+        });
+    }
+    Ok(row)
+}
+
+/// The value of a name in a decoded row: outer `None` when absent, inner when NULL.
+pub fn last_value<'a>(
+    row: &'a [(Cow<'_, str>, Option<Cow<'_, str>>)],
+    name: &str,
+) -> Option<Option<&'a str>> {
+    row.iter().rev().find(|(n, _)| n == name).map(|(_, value)| value.as_deref())
+}
+
+/// Decodes one name or value.
+///
+/// # Errors
+/// As [`decode_row`].
+pub fn decode(text: &str) -> Result<Cow<'_, str>> {
+    let bytes = text.as_bytes();
+    let Some(first) = bytes.iter().position(|b| matches!(b, b'+' | b'%')) else {
+        return Ok(Cow::Borrowed(text));
+    };
+    let mut out = Vec::with_capacity(bytes.len());
+    out.extend_from_slice(&bytes[..first]);
+    let mut at = first;
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b'+' => {
+                out.push(b' ');
+                at += 1;
+            }
+            b'%' => {
+                let high = bytes.get(at + 1).copied().and_then(hex);
+                let low = bytes.get(at + 2).copied().and_then(hex);
+                let (Some(high), Some(low)) = (high, low) else {
+                    return Err(Error::data(format!(
+                        "url-encoded data is malformed at byte {at}: % without two hexadecimal digits"
+                    )));
+                };
+                out.push(high << 4 | low);
+                at += 3;
+            }
+            _ => {
+                let run =
+                    bytes[at..].iter().position(|b| matches!(b, b'+' | b'%')).unwrap_or(bytes.len() - at);
+                out.extend_from_slice(&bytes[at..at + run]);
+                at += run;
+            }
+        }
+    }
+    let decoded = String::from_utf8(out).map_err(|e| {
+        Error::data(format!("url-encoded data is not UTF-8 after byte {}", e.utf8_error().valid_up_to()))
+    })?;
+    Ok(Cow::Owned(decoded))
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
