@@ -343,6 +343,7 @@ impl Cluster {
     }
 
     /// A psql command connected to `db` as the superuser, with `-X` and ON_ERROR_STOP, for callers with wishes.
+    /// Its environment leads the programs that a script starts to the same database.
     ///
     /// # Errors
     /// No psql is found.
@@ -350,6 +351,8 @@ impl Cluster {
         let mut command = Command::new(self.installation.client_program("psql")?);
         clean_environment(&mut command);
         command.args(["-X", "-v", "ON_ERROR_STOP=1", "-d"]).arg(self.connstr(db));
+        command.env("PGHOST", &self.dir).env("PGPORT", self.port.to_string());
+        command.env("PGUSER", SUPERUSER).env("PGDATABASE", db);
         Ok(command)
     }
 
