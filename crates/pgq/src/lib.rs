@@ -1,6 +1,7 @@
 //! PgQ for Rust: transactional producers, streaming consumers and cascades over PostgreSQL.
 
 pub mod batch;
+pub mod change;
 pub mod event;
 pub mod producer;
 pub mod queue;
