@@ -1,0 +1,85 @@
+-- ----------------------------------------------------------------------
+-- Rights on schema pgq_node.
+--
+-- Every function is taken from PUBLIC first.  Then each role of the list that
+-- exists is granted to; where roles could not be created only the owner (and
+-- what is public on purpose) is left, and a later install grants the rest.
+-- A function missing from the list is an error here, not an open door.
+-- ----------------------------------------------------------------------
+do $grants$
+declare
+    managed constant text[] = '{pgq_reader,pgq_writer,pgq_admin}';
+    everyone constant text[] = '{public}';
+    inspect constant text[] = '{pgq_reader,pgq_writer,pgq_admin}';
+    consume constant text[] = '{pgq_writer,pgq_admin}';
+    administer constant text[] = '{pgq_admin}';
+    f record;
+    r text;
+begin
+    for f in
+        with rights (name, grantees) as (values
+            ('is_root_node', everyone),
+            ('is_leaf_node', everyone),
+            ('version', everyone),
+            -- local consumers
+            ('register_consumer', consume),
+            ('unregister_consumer', consume),
+            ('change_consumer_provider', consume),
+            ('set_consumer_uptodate', consume),
+            ('set_consumer_paused', consume),
+            ('set_consumer_completed', consume),
+            ('set_consumer_error', consume),
+            -- as seen from nodes below
+            ('get_consumer_info', inspect),
+            ('get_consumer_state', inspect),
+            ('get_queue_locations', inspect),
+            ('get_node_info', inspect),
+            ('get_subscriber_info', inspect),
+            ('register_subscriber', inspect),
+            ('unregister_subscriber', inspect),
+            ('set_subscriber_watermark', inspect),
+            -- worker and administration
+            ('create_node', administer),
+            ('drop_node', administer),
+            ('demote_root', administer),
+            ('promote_branch', administer),
+            ('set_node_attrs', administer),
+            ('get_worker_state', administer),
+            ('set_global_watermark', administer),
+            ('set_partition_watermark', administer),
+            ('register_location', administer),
+            ('unregister_location', administer),
+            ('upgrade_schema', administer),
+            ('maint_watermark', administer),
+            ('_local_watermark', administer)
+        )
+        select p.oid::regprocedure as fn, rights.grantees
+          from pg_catalog.pg_proc p
+          left join rights on rights.name = p.proname
+         where p.pronamespace = 'pgq_node'::regnamespace
+    loop
+        execute format('revoke all on function %s from public', f.fn);
+        if f.grantees is null then
+            raise exception 'no rights declared for function %', f.fn
+                using hint = 'Add it to sql/pgq_node/structure/grants.sql.';
+        end if;
+        foreach r in array managed || everyone loop
+            if r = 'public' or exists (select 1 from pg_catalog.pg_roles where rolname = r) then
+                execute format('revoke all on function %s from %s', f.fn, r);
+                if r = any (f.grantees) then
+                    execute format('grant execute on function %s to %s', f.fn, r);
+                end if;
+            end if;
+        end loop;
+    end loop;
+
+    foreach r in array managed loop
+        if exists (select 1 from pg_catalog.pg_roles where rolname = r) then
+            execute format(
+                'grant %s on table pgq_node.node_location, pgq_node.node_info, '
+                'pgq_node.local_state, pgq_node.subscriber_info to %s',
+                case when r = 'pgq_admin' then 'select, insert, update, delete' else 'select' end, r);
+        end if;
+    end loop;
+end
+$grants$;
