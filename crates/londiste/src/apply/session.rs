@@ -1,0 +1,198 @@
+//! The settings under which replicated values are written and read.
+//!
+//! An event carries every value as text, and the meaning of text depends on the session that reads it: `01/02/2024`,
+//! `{NULL}`, `'\'`. So whatever the role, database or server configures, the sessions of worker and copy pin the
+//! settings that change meaning, and those that would cut a long transaction short.
+
+use skytools::{Error, ErrorKind, Result};
+use tokio_postgres::GenericClient;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::Type;
+
+/// Pins `(name, value)` pairs, leaving out names that the server does not know.
+const PIN: &str = "select set_config(s.name, v.value, false) \
+     from unnest($1::text[], $2::text[]) as v(name, value) \
+     join pg_catalog.pg_settings s on lower(s.name) = lower(v.name)";
+
+const SOURCE_STYLE: &str = "select current_setting('DateStyle'), current_setting('lc_monetary')";
+
+/// Settings of every session of a worker or copy: nothing may cut the session short, nothing may hide rows.
+const COMMON: &[(&str, &str)] = &[
+    ("statement_timeout", "0"),
+    ("lock_timeout", "0"),
+    ("idle_in_transaction_session_timeout", "0"),
+    ("idle_session_timeout", "0"),
+    ("transaction_timeout", "0"),
+    ("default_transaction_isolation", "read committed"),
+    ("default_transaction_deferrable", "off"),
+    ("row_security", "off"),
+    ("array_nulls", "on"),
+    ("bytea_output", "hex"),
+    ("IntervalStyle", "postgres"),
+    ("extra_float_digits", "3"),
+    ("standard_conforming_strings", "on"),
+    ("backslash_quote", "safe_encoding"),
+    ("escape_string_warning", "off"),
+    ("transform_null_equals", "off"),
+    ("xmloption", "content"),
+    ("jit", "off"),
+];
+
+/// Settings of a session that only writes replicated rows.
+const APPLY: &[(&str, &str)] = &[
+    ("default_transaction_read_only", "off"),
+    // Statements go by key, thousands of times: plan once. Without sequential scans the plan stays right when a table
+    // that was empty at planning time grows inside the same transaction; a table without an index is scanned anyway.
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+];
+
+/// Settings of a session that reads rows or computes checksums: the text of a value may not depend on the session.
+const READ: &[(&str, &str)] = &[
+    ("DateStyle", "ISO, YMD"),
+    ("TimeZone", "UTC"),
+    // Names of tables, types and functions are written with their schema.
+    ("search_path", ""),
+    ("lc_monetary", "C"),
+];
+
+/// How values were written where they come from, as far as their text depends on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceStyle {
+    /// Order of day, month and year in ambiguous dates: `DMY`, `MDY` or `YMD`.
+    pub date_order: String,
+    /// Locale of `money` values.
+    pub money_locale: String,
+}
+
+impl SourceStyle {
+    /// Reads what an ordinary session of the source database uses. To be called before anything is pinned there.
+    ///
+    /// # Errors
+    /// Whatever the server reports.
+    pub async fn load<C: GenericClient + Sync>(source: &C) -> Result<Self> {
+        let row = source.query_typed_one(SOURCE_STYLE, &[]).await?;
+        let date_style: &str = row.try_get(0)?;
+        let order = date_style.rsplit(',').next().map_or("MDY", str::trim);
+        Ok(SourceStyle { date_order: order.to_owned(), money_locale: row.try_get(1)? })
+    }
+}
+
+/// Whether triggers and foreign keys of the target are silent for this session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// `session_replication_role = replica`: they are.
+    Replica,
+    /// The login may not set that role. The deny trigger lets this session pass because it holds the token of the
+    /// queue; other triggers fire, and foreign keys are checked.
+    Token,
+}
+
+async fn pin<C: GenericClient + Sync>(client: &C, settings: &[(&str, &str)]) -> Result<()> {
+    let names: Vec<&str> = settings.iter().map(|(name, _)| *name).collect();
+    let values: Vec<&str> = settings.iter().map(|(_, value)| *value).collect();
+    client.query_typed(PIN, &[(&names, Type::TEXT_ARRAY), (&values, Type::TEXT_ARRAY)]).await?;
+    Ok(())
+}
+
+/// Prepares a session that reads events.
+///
+/// # Errors
+/// Whatever the server reports.
+pub async fn prepare_reader<C: GenericClient + Sync>(client: &C) -> Result<()> {
+    pin(client, COMMON).await
+}
+
+/// Prepares a session that reads rows of user tables, for a copy or a comparison.
+///
+/// # Errors
+/// Whatever the server reports.
+pub async fn prepare_rows<C: GenericClient + Sync>(client: &C) -> Result<()> {
+    pin(client, COMMON).await?;
+    pin(client, READ).await
+}
+
+/// Prepares a session that applies changes of `queue`.
+///
+/// # Errors
+/// [`ErrorKind::Permission`] when the login may neither set the replica role nor get the apply token.
+pub async fn prepare_apply<C: GenericClient + Sync>(
+    client: &C,
+    queue: &str,
+    style: &SourceStyle,
+) -> Result<Role> {
+    pin(client, COMMON).await?;
+    pin(client, APPLY).await?;
+    let date_style = format!("ISO, {}", style.date_order);
+    pin(client, &[("DateStyle", &date_style)]).await?;
+    if let Err(e) = pin(client, &[("lc_monetary", &style.money_locale)]).await {
+        tracing::warn!(
+            locale = style.money_locale,
+            error = %e,
+            "the target server does not know the money locale of the source; money values may be refused"
+        );
+    }
+    set_replica_role(client, queue).await
+}
+
+/// Prepares a session that loads rows in a copy: values come from a session that was prepared with [`prepare_rows`].
+///
+/// # Errors
+/// As [`prepare_apply`].
+pub async fn prepare_load<C: GenericClient + Sync>(client: &C, queue: &str) -> Result<Role> {
+    pin(client, COMMON).await?;
+    pin(client, &[("default_transaction_read_only", "off"), ("DateStyle", "ISO, YMD"), ("lc_monetary", "C")])
+        .await?;
+    set_replica_role(client, queue).await
+}
+
+/// The three ways, best first: the module's function (which may be more privileged than we are), the plain command
+/// (a module older than 3.4 has no such function), the token.
+async fn set_replica_role<C: GenericClient + Sync>(client: &C, queue: &str) -> Result<Role> {
+    let by_function = client
+        .query_typed("select londiste.set_session_replication_role('replica', false)", &[])
+        .await
+        .map_err(Error::from);
+    if by_function.is_ok() {
+        return Ok(Role::Replica);
+    }
+    let by_command =
+        client.batch_execute("set session_replication_role = replica").await.map_err(Error::from);
+    let denied = match by_command {
+        Ok(()) => return Ok(Role::Replica),
+        Err(e) if e.kind() == ErrorKind::Permission => e,
+        Err(e) => return Err(e.context("setting the replica role of the target session")),
+    };
+    let token = client
+        .query_typed(
+            "select set_config('skytools.apply_token', pgq.apply_token($1), false)",
+            &[(&queue, Type::TEXT)],
+        )
+        .await
+        .map_err(Error::from);
+    match token {
+        Ok(_) => Ok(Role::Token),
+        Err(e) if e.sqlstate() == Some(&SqlState::UNDEFINED_FUNCTION) => Err(denied
+            .context("the login may not apply changes: it may not set session_replication_role")
+            .hint("connect as a superuser, grant SET ON PARAMETER session_replication_role (PostgreSQL 15), or upgrade the schemas with \"skytools install\"")),
+        Err(e) => Err(e
+            .context(format!("the login may neither set session_replication_role nor get the apply token of queue \"{queue}\""))
+            .hint("connect as the owner of schema pgq, or grant the login the role londiste_writer")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_setting_is_pinned_twice() {
+        for group in [&[COMMON, APPLY][..], &[COMMON, READ][..]] {
+            let mut names: Vec<&str> = group.iter().flat_map(|g| g.iter().map(|(name, _)| *name)).collect();
+            let all = names.len();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), all);
+        }
+    }
+}

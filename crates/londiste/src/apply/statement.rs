@@ -1,0 +1,323 @@
+//! The SQL that applies one kind of change to one table. No I/O.
+//!
+//! A statement is built once for each combination of operation, columns and key and then executed with parameters;
+//! parameters are sent as text, so the column's own input function reads them.
+
+use pgq::change::Op;
+use skytools::{Error, Result, quote};
+
+use super::target::{Column, TableShape};
+
+/// A statement and where its parameters come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The statement, for one row.
+    pub sql: String,
+    /// Index into the event's columns for each parameter, in order.
+    pub params: Vec<usize>,
+    /// For an insert, what follows `insert into` and is the same for any number of rows.
+    insert_head: Option<String>,
+}
+
+impl Plan {
+    /// The statement for `rows` rows at once; `None` when this is not a plain insert with values.
+    pub fn for_rows(&self, rows: usize) -> Option<String> {
+        let head = self.insert_head.as_deref()?;
+        let width = self.params.len();
+        let mut sql = String::with_capacity(head.len() + rows * (width * 5 + 3));
+        sql.push_str(head);
+        for row in 0..rows {
+            sql.push_str(if row == 0 { "(" } else { ", (" });
+            for column in 0..width {
+                if column > 0 {
+                    sql.push_str(", ");
+                }
+                sql.push('$');
+                sql.push_str(&(row * width + column + 1).to_string());
+            }
+            sql.push(')');
+        }
+        Some(sql)
+    }
+}
+
+/// Names of the values that an event carries.
+#[derive(Debug, Clone, Copy)]
+pub struct Carried<'a> {
+    /// The row's columns; the n-th is value n. A name that occurs twice counts where it occurs last.
+    pub columns: &'a [&'a str],
+    /// Key columns, each with the number of its value.
+    pub key: &'a [(&'a str, usize)],
+}
+
+/// The columns of an event, found in the table.
+struct Present<'a> {
+    table: &'a TableShape,
+    columns: Vec<(usize, &'a Column)>,
+    key: Vec<(usize, &'a Column)>,
+}
+
+impl<'a> Present<'a> {
+    fn new(table: &'a TableShape, carried: Carried<'_>) -> Result<Self> {
+        let find = |name: &str| table.column(name).ok_or_else(|| unknown_column(table, name));
+        let mut columns: Vec<(usize, &Column)> = Vec::with_capacity(carried.columns.len());
+        for (index, name) in carried.columns.iter().enumerate() {
+            let column = find(name)?;
+            match columns.iter_mut().find(|(_, c)| c.name == column.name) {
+                Some(earlier) => earlier.0 = index,
+                None => columns.push((index, column)),
+            }
+        }
+        let key = carried.key.iter().map(|(name, index)| Ok((*index, find(name)?))).collect::<Result<_>>()?;
+        Ok(Present { table, columns, key })
+    }
+
+    fn require_key(&self) -> Result<()> {
+        if self.key.is_empty() {
+            return Err(Error::data(format!(
+                "the event changes a row of {} but names no key columns",
+                self.table.name
+            ))
+            .hint("give the table on the root a primary key, or name columns with --trigger-arg=pkey=..., then add it again"));
+        }
+        Ok(())
+    }
+}
+
+/// The event carries a column that the table lacks.
+fn unknown_column(table: &TableShape, column: &str) -> Error {
+    Error::state(format!(
+        "table {} has no column \"{column}\" on this node, but the events carry it",
+        table.name
+    ))
+    .hint(format!(
+        "add the column here (alter table {} add column {} ...); the worker goes on by itself",
+        table.sql,
+        quote::ident(column)
+    ))
+}
+
+fn only(table: &TableShape) -> &'static str {
+    if table.partitioned { "" } else { "only " }
+}
+
+fn conditions(key: &[(usize, &Column)], is_null: &dyn Fn(usize) -> bool, params: &mut Vec<usize>) -> String {
+    let mut sql = String::new();
+    for (i, (index, column)) in key.iter().enumerate() {
+        if i > 0 {
+            sql.push_str(" and ");
+        }
+        sql.push_str(&quote::ident(&column.name));
+        if is_null(*index) {
+            sql.push_str(" is null");
+        } else {
+            params.push(*index);
+            sql.push_str(&format!(" {} ${}::{}", column.equals, params.len(), column.type_sql));
+        }
+    }
+    sql
+}
+
+/// The statement for a change, or `None` when the change leaves the row as it is.
+///
+/// `is_null` tells which values are NULL; it matters for keys only.
+///
+/// # Errors
+/// [`skytools::ErrorKind::State`] when the table lacks a column of the event, [`skytools::ErrorKind::Data`] when the
+/// event lacks its key.
+pub fn plan(
+    table: &TableShape,
+    op: Op,
+    carried: Carried<'_>,
+    is_null: &dyn Fn(usize) -> bool,
+) -> Result<Option<Plan>> {
+    let present = Present::new(table, carried)?;
+    match op {
+        Op::Insert => Ok(Some(insert(&present))),
+        Op::Update => update(&present, is_null),
+        Op::Delete => {
+            present.require_key()?;
+            let mut params = Vec::new();
+            let condition = conditions(&present.key, is_null, &mut params);
+            let sql = format!("delete from {}{} where {condition}", only(table), table.sql);
+            Ok(Some(Plan { sql, params, insert_head: None }))
+        }
+        Op::Truncate => {
+            let sql = format!("truncate {}{} cascade", only(table), table.sql);
+            Ok(Some(Plan { sql, params: Vec::new(), insert_head: None }))
+        }
+    }
+}
+
+fn insert(present: &Present<'_>) -> Plan {
+    let written: Vec<_> = present.columns.iter().filter(|(_, c)| !c.generated).collect();
+    let table = &present.table.sql;
+    if written.is_empty() {
+        return Plan {
+            sql: format!("insert into {table} default values"),
+            params: Vec::new(),
+            insert_head: None,
+        };
+    }
+    let names: Vec<String> = written.iter().map(|(_, c)| quote::ident(&c.name)).collect();
+    let overriding =
+        if written.iter().any(|(_, c)| c.identity_always) { " overriding system value" } else { "" };
+    let head = format!("insert into {table} ({}){overriding} values ", names.join(", "));
+    let mut plan = Plan {
+        sql: String::new(),
+        params: written.iter().map(|(index, _)| *index).collect(),
+        insert_head: Some(head),
+    };
+    plan.sql = plan.for_rows(1).unwrap_or_default();
+    plan
+}
+
+fn update(present: &Present<'_>, is_null: &dyn Fn(usize) -> bool) -> Result<Option<Plan>> {
+    present.require_key()?;
+    let key = &present.key;
+    let mut params = Vec::new();
+    let mut sets = Vec::new();
+    for (index, column) in &present.columns {
+        let is_key = key.iter().any(|(_, k)| k.name == column.name);
+        // An identity column cannot be written by UPDATE, and the origin could not change it either. A key is written
+        // only where an equal value may look different: the origin may have changed 1.0 into 1.00.
+        if column.generated || column.identity_always || (is_key && !column.inexact) {
+            continue;
+        }
+        params.push(*index);
+        sets.push(format!("{} = ${}", quote::ident(&column.name), params.len()));
+    }
+    if sets.is_empty() {
+        return Ok(None);
+    }
+    let condition = conditions(key, is_null, &mut params);
+    let table = present.table;
+    let sql = format!("update {}{} set {} where {condition}", only(table), table.sql, sets.join(", "));
+    Ok(Some(Plan { sql, params, insert_head: None }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::target::tests::column;
+    use super::*;
+
+    fn table() -> TableShape {
+        let mut generated = column("gen", "integer");
+        generated.generated = true;
+        let mut amount = column("amount", "numeric");
+        amount.inexact = true;
+        let mut tag = column("Tag", "public.citext");
+        tag.inexact = true;
+        tag.equals = "operator(public.=)".to_owned();
+        TableShape::from_parts(
+            "public.t",
+            1,
+            false,
+            vec![column("id", "bigint"), column("note", "text"), generated, amount, tag],
+            vec!["id".to_owned()],
+        )
+    }
+
+    fn carried(table: &TableShape, op: Op, names: &[&str], key: &[&str]) -> Result<Option<Plan>> {
+        let key: Vec<(&str, usize)> =
+            key.iter().map(|k| (*k, names.iter().position(|n| n == k).unwrap())).collect();
+        plan(table, op, Carried { columns: names, key: &key }, &|_| false)
+    }
+
+    fn make(op: Op, names: &[&str], key: &[&str]) -> Option<Plan> {
+        carried(&table(), op, names, key).unwrap()
+    }
+
+    fn normal(sql: &str) -> String {
+        sql.replace(['"'], "")
+    }
+
+    #[test]
+    fn insert_leaves_out_generated_columns() {
+        let plan = make(Op::Insert, &["id", "gen", "note"], &["id"]).unwrap();
+        assert_eq!(normal(&plan.sql), "insert into public.t (id, note) values ($1, $2)");
+        assert_eq!(plan.params, [0, 2]);
+        assert_eq!(
+            normal(&plan.for_rows(2).unwrap()),
+            "insert into public.t (id, note) values ($1, $2), ($3, $4)"
+        );
+    }
+
+    #[test]
+    fn insert_of_nothing_but_generated_columns() {
+        assert_eq!(
+            normal(&make(Op::Insert, &["gen"], &[]).unwrap().sql),
+            "insert into public.t default values"
+        );
+    }
+
+    #[test]
+    fn update_writes_all_but_the_exact_key() {
+        let plan = make(Op::Update, &["id", "note", "gen"], &["id"]).unwrap();
+        assert_eq!(normal(&plan.sql), "update only public.t set note = $1 where id = $2::bigint");
+        assert_eq!(plan.params, [1, 0]);
+    }
+
+    #[test]
+    fn update_writes_a_key_whose_equal_values_may_differ_in_text() {
+        let plan = make(Op::Update, &["amount", "Tag"], &["amount", "Tag"]).unwrap();
+        assert_eq!(
+            normal(&plan.sql),
+            "update only public.t set amount = $1, Tag = $2 where amount = $3::numeric and Tag operator(public.=) $4::public.citext"
+        );
+        assert_eq!(plan.params, [0, 1, 0, 1]);
+    }
+
+    #[test]
+    fn update_of_the_key_alone_changes_nothing() {
+        assert_eq!(make(Op::Update, &["id"], &["id"]), None);
+        assert_eq!(make(Op::Update, &["id", "gen"], &["id"]), None);
+    }
+
+    #[test]
+    fn null_in_a_key_is_compared_as_null() {
+        let carried = Carried { columns: &["id", "note"], key: &[("id", 0), ("note", 1)] };
+        let plan = plan(&table(), Op::Delete, carried, &|i| i == 1).unwrap().unwrap();
+        assert_eq!(normal(&plan.sql), "delete from only public.t where id = $1::bigint and note is null");
+        assert_eq!(plan.params, [0]);
+    }
+
+    #[test]
+    fn key_values_may_stand_apart_from_the_row() {
+        let carried = Carried { columns: &["note"], key: &[("id", 1)] };
+        let plan = plan(&table(), Op::Update, carried, &|_| false).unwrap().unwrap();
+        assert_eq!(normal(&plan.sql), "update only public.t set note = $1 where id = $2::bigint");
+        assert_eq!(plan.params, [0, 1]);
+    }
+
+    #[test]
+    fn identity_columns_are_inserted_and_never_updated() {
+        let mut identity = column("id", "bigint");
+        identity.identity_always = true;
+        let table =
+            TableShape::from_parts("public.t", 1, false, vec![identity, column("v", "text")], Vec::new());
+        let insert = carried(&table, Op::Insert, &["id", "v"], &[]).unwrap().unwrap();
+        assert!(insert.sql.contains("overriding system value values"), "{}", insert.sql);
+        assert_eq!(carried(&table, Op::Update, &["id", "v"], &["v"]).unwrap(), None);
+    }
+
+    #[test]
+    fn errors_name_table_column_and_next_step() {
+        let error = carried(&table(), Op::Insert, &["nosuch"], &[]).unwrap_err();
+        assert!(error.to_string().contains("public.t") && error.to_string().contains("nosuch"));
+        assert!(error.hint_text().unwrap().contains("add column"));
+        assert!(carried(&table(), Op::Delete, &["id"], &[]).is_err());
+        assert!(carried(&table(), Op::Update, &["id"], &[]).is_err());
+    }
+
+    #[test]
+    fn truncate_takes_dependants_along_but_not_children() {
+        assert_eq!(normal(&make(Op::Truncate, &[], &[]).unwrap().sql), "truncate only public.t cascade");
+    }
+
+    #[test]
+    fn a_name_that_comes_twice_counts_once() {
+        let plan = make(Op::Insert, &["note", "id", "note"], &[]).unwrap();
+        assert_eq!(plan.params, [2, 1]);
+    }
+}
