@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod change;
+pub mod consumer;
 pub mod event;
 pub mod producer;
 pub mod queue;

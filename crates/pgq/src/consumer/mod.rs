@@ -1,0 +1,205 @@
+//! Consumers: an async function that is called with each batch, or each event, of a queue.
+//!
+//! ```no_run
+//! # async fn demo() -> skytools::Result<()> {
+//! use pgq::consumer::{Consumer, Outcome};
+//! use skytools::db::ConnectString;
+//!
+//! let consumer = Consumer::new(ConnectString::parse("dbname=shop")?, "orders", "mailer");
+//! consumer.register().await?;
+//! let until_ctrl_c = async { tokio::signal::ctrl_c().await.unwrap_or_default() };
+//! consumer
+//!     .for_each_event(until_ctrl_c, async |event| {
+//!         println!("{:?} {:?}", event.ev_type(), event.data());
+//!         Ok(Outcome::Done)
+//!     })
+//!     .await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How often an event is delivered
+//!
+//! ```text
+//!                      ┌── at least once ──── callback ──▶ finish_batch
+//!                      │                       (a crash in between repeats the batch)
+//!  next_batch ─▶ open ─┼── in a transaction ─ BEGIN; callback(tx); finish_batch; COMMIT   on the queue's database
+//!                      │
+//!                      └── to a target ────── BEGIN; tick known? ─yes─▶ skip ──────────┐
+//!                                             no ─▶ callback(tx); store tick; COMMIT ──┴▶ finish_batch on the queue
+//! ```
+//!
+//! * [`Consumer::for_each_batch`] and [`Consumer::for_each_event`]: **at least once**. The callback may do anything.
+//! * [`Consumer::for_each_batch_in_transaction`]: **exactly once** for what it does in the transaction it is given,
+//!   which belongs to the queue's own database and closes the batch when it commits.
+//! * [`Consumer::for_each_batch_to`]: **exactly once** for what it does in another database, where schema
+//!   `pgq_ext` remembers the last tick in the same transaction.
+//!
+//! # Errors, restarts, the end
+//!
+//! A lost connection, a server that restarts, a serialization failure: everything is dropped, the open batch stays
+//! open, and after a growing pause it is handed out again. Any other error ends the loop and is returned, unless
+//! [`Consumer::retry_all_errors`] is set. The `shutdown` future ends the loop between batches; to end it in the
+//! middle of one, drop the loop's future: the batch will be handed out again.
+//!
+//! Events arrive as a stream read while the callback works, so memory stays flat. While a batch is read its
+//! transaction is open on the queue's database: a callback that takes hours keeps vacuum from cleaning up there.
+
+mod batch;
+mod drive;
+mod program;
+mod session;
+mod settings;
+mod stats;
+mod tracking;
+
+use std::time::Duration;
+
+use skytools::Result;
+use skytools::db::{ConnectString, Connection};
+
+pub use batch::Batch;
+pub use program::{ConsumerArgs, ConsumerJob, Handler, run};
+pub use session::Session;
+pub use settings::Settings;
+pub use stats::{BatchStats, ConsumerStats};
+pub use tracking::{Position, position};
+
+use crate::batch::BatchLimits;
+use crate::queue;
+
+/// Whatever a callback fails with; `?` makes it from any error.
+pub type CallbackError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What a callback returns.
+pub type CallbackResult<T = ()> = std::result::Result<T, CallbackError>;
+
+/// What shall become of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Outcome {
+    /// It is done.
+    #[default]
+    Done,
+    /// It shall come again, to this consumer alone, not before this much time has passed.
+    Retry(Duration),
+}
+
+/// A consumer of one queue: what to read, and how.
+///
+/// The consumer has to be registered on the queue once, with [`Consumer::register`]. Only one process may run
+/// under one name at a time.
+#[derive(Debug, Clone)]
+pub struct Consumer {
+    connect: ConnectString,
+    queue: String,
+    name: String,
+    limits: BatchLimits,
+    filter: Option<String>,
+    poll_interval: Duration,
+    backoff: (Duration, Duration),
+    retry_all: bool,
+    until_idle: bool,
+    stats: stats::Shared,
+}
+
+impl Consumer {
+    /// A consumer called `name` of `queue` in the database that `connect` leads to.
+    pub fn new(connect: ConnectString, queue: impl Into<String>, name: impl Into<String>) -> Self {
+        Consumer {
+            connect,
+            queue: queue.into(),
+            name: name.into(),
+            limits: BatchLimits::default(),
+            filter: None,
+            poll_interval: Duration::from_millis(250),
+            backoff: (Duration::from_millis(250), Duration::from_secs(20)),
+            retry_all: false,
+            until_idle: false,
+            stats: stats::Shared::default(),
+        }
+    }
+
+    /// When a batch is big or old enough.
+    #[must_use]
+    pub fn limits(mut self, limits: BatchLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// An SQL condition over the event columns; other events are not delivered. Trusted text, see
+    /// [`events`](crate::batch::events).
+    #[must_use]
+    pub fn filter(mut self, condition: impl Into<String>) -> Self {
+        self.filter = Some(condition.into());
+        self
+    }
+
+    /// How long to wait before asking again when there was no batch; 250 ms unless set.
+    #[must_use]
+    pub fn poll_interval(mut self, interval: Duration) -> Self {
+        self.poll_interval = interval;
+        self
+    }
+
+    /// The pause after a failure: it begins with `first` and doubles up to `longest` (250 ms and 20 s unless set).
+    #[must_use]
+    pub fn backoff(mut self, first: Duration, longest: Duration) -> Self {
+        self.backoff = (first, longest);
+        self
+    }
+
+    /// Try a batch again after every error, as the original's consumers do, not only after those that promise
+    /// success (lost connections, serialization failures).
+    #[must_use]
+    pub fn retry_all_errors(mut self, retry: bool) -> Self {
+        self.retry_all = retry;
+        self
+    }
+
+    /// End the loop when there is no batch, instead of waiting for the next.
+    #[must_use]
+    pub fn until_idle(mut self, end: bool) -> Self {
+        self.until_idle = end;
+        self
+    }
+
+    /// The queue's name.
+    pub fn queue(&self) -> &str {
+        &self.queue
+    }
+
+    /// The consumer's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Numbers since this value was made; clones share them.
+    pub fn stats(&self) -> ConsumerStats {
+        self.stats.snapshot()
+    }
+
+    /// Connections of its own for a caller that drives batches itself.
+    pub fn session(&self) -> Session {
+        Session::new(self.clone())
+    }
+
+    /// Registers the consumer at the newest tick; false when it is registered already.
+    ///
+    /// # Errors
+    /// [`NotFound`](skytools::ErrorKind::NotFound) for an unknown queue; no connection.
+    pub async fn register(&self) -> Result<bool> {
+        queue::register_consumer(&*self.connect().await?, &self.queue, &self.name).await
+    }
+
+    /// Removes the consumer from the queue; false when it was not registered.
+    ///
+    /// # Errors
+    /// Whatever the server reports; no connection.
+    pub async fn unregister(&self) -> Result<bool> {
+        Ok(queue::unregister_consumer(&*self.connect().await?, &self.queue, &self.name).await? > 0)
+    }
+
+    async fn connect(&self) -> Result<Connection> {
+        self.connect.connect(&self.name).await
+    }
+}
