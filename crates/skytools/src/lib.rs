@@ -8,6 +8,7 @@ pub mod config;
 pub mod copy;
 pub mod db;
 pub mod error;
+pub mod install;
 pub mod log;
 pub mod pidfile;
 pub mod program;

@@ -207,10 +207,8 @@ fn failure(error: tokio_postgres::Error, target: &str) -> Failure {
                 _ => hint,
             };
             // `source()` of an io::Error skips what it wraps, which is where rustls's error sits.
-            if let Some(inner) = io.get_ref() {
-                if let Some(problem) = inner.downcast_ref::<rustls::Error>() {
-                    (hint, handshake) = (tls::hint(problem).or(hint), true);
-                }
+            if let Some(problem) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+                (hint, handshake) = (tls::hint(problem).or(hint), true);
             }
         }
         if let Some(problem) = current.downcast_ref::<rustls::Error>() {

@@ -1,0 +1,86 @@
+//! `skytools install`.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use super::{Target, block_on, print, print_json};
+use crate::Result;
+use crate::install::{Action, Module, Outcome, install};
+
+/// Install or upgrade the SQL modules in a database.
+///
+/// Everything happens in one transaction: when it fails, or is interrupted, the database is as before. Running it
+/// again changes nothing. No superuser is needed; roles that cannot be created are named and granted to later.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    target: Target,
+    /// Print the result as JSON.
+    #[arg(long)]
+    json: bool,
+    /// Modules to install, with all that they need [default: londiste, that is pgq, pgq_node and londiste].
+    #[arg(value_name = "MODULE")]
+    modules: Vec<Module>,
+}
+
+impl Args {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// As [`install`], and those of connecting.
+    pub fn run(self) -> Result<ExitCode> {
+        block_on(async move {
+            let mut connection = self.target.connect().await?;
+            let modules = if self.modules.is_empty() { vec![Module::Londiste] } else { self.modules.clone() };
+            let outcomes = install(&mut connection, &modules).await?;
+            if self.json {
+                print_json(&outcomes)?;
+            } else {
+                print(&report(&outcomes, &self.target.shown()))?;
+            }
+            Ok(ExitCode::SUCCESS)
+        })
+    }
+}
+
+fn report(outcomes: &[Outcome], target: &str) -> String {
+    let mut text = String::new();
+    for outcome in outcomes {
+        let version = outcome.state.version.as_deref().unwrap_or("");
+        let line = match (outcome.action, outcome.version_before.as_deref()) {
+            (Action::Unchanged, _) => {
+                format!("{} {version}: already installed, nothing to do", outcome.module)
+            }
+            (Action::Upgraded, Some(before)) if before != version => {
+                format!("{} {version}: upgraded from {before}", outcome.module)
+            }
+            (Action::Upgraded, _) => format!("{} {version}: brought up to date", outcome.module),
+            (Action::Installed, _) => format!("{} {version}: installed", outcome.module),
+        };
+        text.push_str(&line);
+        text.push('\n');
+    }
+    let mut roles: Vec<&str> =
+        outcomes.iter().flat_map(|o| o.state.missing_roles.iter().map(String::as_str)).collect();
+    roles.sort_unstable();
+    roles.dedup();
+    // Writing to a String cannot fail.
+    if !roles.is_empty() {
+        writeln!(
+            text,
+            "note: roles {} do not exist and this role may not create them; only the owner can use the modules.\n\
+             hint: let a role with CREATEROLE create them, then run: skytools install {target}",
+            roles.join(", ")
+        )
+        .ok();
+    }
+    let left: usize = outcomes.iter().map(|o| o.state.differences.len()).sum();
+    if left > 0 {
+        writeln!(
+            text,
+            "note: {left} differences from a fresh installation remain.\nhint: see them with: skytools verify {target}"
+        )
+        .ok();
+    }
+    text
+}

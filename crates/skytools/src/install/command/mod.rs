@@ -1,0 +1,58 @@
+//! The sub-commands `install`, `sql`, `verify` and `uninstall`: arguments and what they print.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use crate::db::{ConnectString, Connection};
+use crate::{Error, ErrorKind, Result};
+
+pub mod install;
+pub mod sql;
+pub mod uninstall;
+pub mod verify;
+
+/// Where to, shared by the commands that connect.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Target {
+    /// Database to connect to, as a libpq connect string: "host=db dbname=app" or "postgresql://db/app".
+    #[arg(long, value_name = "CONNSTR")]
+    pub db: String,
+}
+
+impl Target {
+    async fn connect(&self) -> Result<Connection> {
+        ConnectString::parse(&self.db)?.connect("skytools").await
+    }
+
+    /// The argument as a hint may repeat it.
+    fn shown(&self) -> String {
+        let text = ConnectString::parse(&self.db).map_or_else(|_| "…".to_owned(), |c| c.to_string());
+        format!("--db '{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+/// Runs an async body on a runtime of its own.
+fn block_on(body: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Error::new(ErrorKind::System, "cannot start the runtime").with_source(e))?;
+    runtime.block_on(body)
+}
+
+/// Writes lines to standard output; a reader that has gone away (`| head`) ends them without an error.
+fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::new(ErrorKind::System, "cannot write to standard output").with_source(e))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn print_json(value: &impl serde::Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|e| Error::new(ErrorKind::Internal, "a result cannot be written as JSON").with_source(e))?;
+    print(&(text + "\n"))
+}

@@ -1,0 +1,229 @@
+//! Installing and upgrading, in one transaction.
+
+use serde::Serialize;
+use tokio_postgres::Transaction;
+
+use super::verify::{self, ModuleState, installed_version};
+use super::{Module, bundle};
+use crate::db::Connection;
+use crate::{Error, ErrorKind, Result};
+
+/// Held by an installation until it commits, so that two at once take turns: a namespace of the project's own.
+pub(super) const LOCK: &str = "select pg_catalog.pg_advisory_xact_lock(1937340748, 1);";
+
+/// The oldest server that the SQL is written for.
+const OLDEST_SERVER: i32 = 140_000;
+
+/// Roles are shared by the databases of a server, the lock is not: two installations into different databases may
+/// trip over each other there, and then the later one tries again.
+const ATTEMPTS: u32 = 5;
+
+/// What became of a module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// It was not there before.
+    Installed,
+    /// An older or damaged installation was brought up to date.
+    Upgraded,
+    /// It was as a fresh installation is; nothing was changed.
+    Unchanged,
+}
+
+/// The result for one module.
+#[derive(Debug, Clone, Serialize)]
+pub struct Outcome {
+    /// Name of the module.
+    pub module: String,
+    /// What became of it.
+    pub action: Action,
+    /// The version before, if it was installed.
+    pub version_before: Option<String>,
+    /// The state now: differences that an upgrade cannot remove, roles that could not be made.
+    pub state: ModuleState,
+}
+
+/// Installs or upgrades modules and all that they need, dependencies first, in one transaction: on any error, or
+/// when the connection breaks, the database is as before. A second call changes nothing.
+///
+/// # Errors
+/// [`ErrorKind::State`] for a server that is too old or a standby, [`ErrorKind::Permission`] when the role may
+/// not create schemas in the database or does not own what is installed, and errors of the server with the file
+/// and line of SQL that they came from.
+pub async fn install(connection: &mut Connection, modules: &[Module]) -> Result<Vec<Outcome>> {
+    let modules = Module::with_needed(modules);
+    for module in &modules {
+        bundle::files(*module)?;
+    }
+    check_server(connection).await?;
+    let mut attempt = 1;
+    loop {
+        match install_once(connection, &modules).await {
+            Err(error) if attempt < ATTEMPTS && met_another_installation(&error) => {
+                tracing::debug!("installing again, another installation was in the way: {}", error.chain());
+                attempt += 1;
+            }
+            other => return other,
+        }
+    }
+}
+
+/// Whether the error is that of two transactions changing the same role: `tuple concurrently updated` has no
+/// SQLSTATE of its own.
+fn met_another_installation(error: &Error) -> bool {
+    let Some(state) = error.sqlstate() else { return false };
+    match state.code() {
+        "XX000" => error.chain().contains("tuple concurrently"),
+        "23505" => error.chain().contains("pg_auth"),
+        code => matches!(code, "40P01" | "40001" | "42710"),
+    }
+}
+
+async fn check_server(connection: &Connection) -> Result<()> {
+    let version = connection.server_version();
+    if version < OLDEST_SERVER {
+        let found = match version {
+            0 => "of unknown version".to_owned(),
+            v if v < 100_000 => format!("PostgreSQL {}.{}", v / 10_000, v / 100 % 100),
+            v => format!("PostgreSQL {}", v / 10_000),
+        };
+        return Err(Error::state(format!(
+            "cannot install: the server is {found}, and 14 is the oldest supported"
+        ))
+        .hint("Upgrade the server, or install into a newer one."));
+    }
+    let standby: bool =
+        connection.query_one("select pg_catalog.pg_is_in_recovery()", &[]).await?.try_get(0)?;
+    if standby {
+        return Err(Error::state("cannot install: the server is a standby")
+            .hint("Install on its primary; the standby follows."));
+    }
+    Ok(())
+}
+
+async fn install_once(connection: &mut Connection, modules: &[Module]) -> Result<Vec<Outcome>> {
+    let transaction = connection.transaction().await?;
+    transaction
+        .batch_execute("set local search_path = pg_catalog; set local client_min_messages = notice")
+        .await?;
+    transaction.batch_execute(LOCK).await?;
+    let mut before = Vec::with_capacity(modules.len());
+    for module in modules {
+        before.push(verify::state(&transaction, *module).await);
+    }
+    let may_create_roles = may_create_roles(&transaction).await?;
+    let mut outcomes = Vec::with_capacity(modules.len());
+    let mut changed = false;
+    for (module, before) in modules.iter().zip(before) {
+        let (version_before, up_to_date) = match before {
+            Ok(state) => {
+                let roles_could_come = may_create_roles && !state.missing_roles.is_empty();
+                let clean = state.is_clean();
+                (state.version, clean && !roles_could_come)
+            }
+            // Without a manifest nothing is known about the installation: install over it.
+            Err(error) if error.kind() == ErrorKind::NotFound && error.sqlstate().is_none() => {
+                (installed_version(&transaction, *module).await?, false)
+            }
+            Err(error) => return Err(error),
+        };
+        if !up_to_date {
+            check_rights(&transaction, *module).await?;
+            run(&transaction, *module).await?;
+            changed = true;
+        }
+        let action = match (up_to_date, &version_before) {
+            (true, _) => Action::Unchanged,
+            (false, None) => Action::Installed,
+            (false, Some(_)) => Action::Upgraded,
+        };
+        outcomes.push((*module, action, version_before));
+    }
+    let mut done = Vec::with_capacity(outcomes.len());
+    transaction.batch_execute("set local search_path = pg_catalog").await?;
+    for (module, action, version_before) in outcomes {
+        let state = match verify::state(&transaction, module).await {
+            Ok(state) => state,
+            Err(error) if error.kind() == ErrorKind::NotFound && error.sqlstate().is_none() => ModuleState {
+                module: module.name().to_owned(),
+                version: installed_version(&transaction, module).await?,
+                fresh_version: env!("CARGO_PKG_VERSION").to_owned(),
+                differences: Vec::new(),
+                additions: Vec::new(),
+                missing_roles: Vec::new(),
+            },
+            Err(error) => return Err(error),
+        };
+        done.push(Outcome { module: module.name().to_owned(), action, version_before, state });
+    }
+    if changed {
+        transaction.commit().await?;
+    } else {
+        transaction.rollback().await?;
+    }
+    Ok(done)
+}
+
+async fn may_create_roles(transaction: &Transaction<'_>) -> Result<bool> {
+    let row = transaction
+        .query_one(
+            "select rolsuper or rolcreaterole from pg_catalog.pg_roles where rolname = current_user",
+            &[],
+        )
+        .await?;
+    Ok(row.try_get(0)?)
+}
+
+/// Schemas that exist must be ours, those that do not must be ours to create.
+async fn check_rights(transaction: &Transaction<'_>, module: Module) -> Result<()> {
+    let row = transaction
+        .query_one(
+            "select current_user::text, current_database()::text,
+                    pg_catalog.has_database_privilege(current_database(), 'create'),
+                    (select pg_catalog.pg_get_userbyid(n.nspowner)::text from pg_catalog.pg_namespace n
+                      where n.nspname = $1 and not pg_catalog.pg_has_role(n.nspowner, 'usage')),
+                    pg_catalog.to_regnamespace($1::text) is not null",
+            &[&module.name()],
+        )
+        .await?;
+    let (role, database, may_create): (String, String, bool) =
+        (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    let (foreign_owner, exists): (Option<String>, bool) = (row.try_get(3)?, row.try_get(4)?);
+    if let Some(owner) = foreign_owner {
+        return Err(Error::new(
+            ErrorKind::Permission,
+            format!("cannot upgrade module {module} in database \"{database}\": schema {module} belongs to role \"{owner}\", and \"{role}\" is no member of it"),
+        )
+        .hint(format!("Connect as \"{owner}\" (user={owner} in the connect string).")));
+    }
+    if !exists && !may_create {
+        let quoted = (crate::quote::ident(&database), crate::quote::ident(&role));
+        return Err(Error::new(
+            ErrorKind::Permission,
+            format!("cannot install module {module}: role \"{role}\" may not create schemas in database \"{database}\""),
+        )
+        .hint(format!("Let the database's owner run: grant create on database {} to {};", quoted.0, quoted.1)));
+    }
+    Ok(())
+}
+
+/// Runs the files of a module one by one, so that an error names its file and line.
+async fn run(transaction: &Transaction<'_>, module: Module) -> Result<()> {
+    transaction.batch_execute("reset search_path").await?;
+    for file in bundle::files(module)? {
+        if let Err(error) = transaction.batch_execute(file.text).await {
+            let line = match error.as_db_error().and_then(|db| db.position()) {
+                Some(tokio_postgres::error::ErrorPosition::Original(position)) => {
+                    let before = file.text.chars().take(usize::try_from(*position).unwrap_or(0));
+                    format!(", line {}", before.filter(|c| *c == '\n').count() + 1)
+                }
+                _ => String::new(),
+            };
+            return Err(
+                Error::from(error).context(format!("installing module {module}: sql/{}{line}", file.path))
+            );
+        }
+    }
+    transaction.batch_execute("set local search_path = pg_catalog").await?;
+    Ok(())
+}
