@@ -1,1 +1,5 @@
-//! End-to-end tests live in `tests/`; this crate has no code of its own.
+//! Fixtures of the end-to-end tests in `tests/`: a pair of nodes, a load, and a judge that trusts nobody.
+
+pub mod judge;
+pub mod load;
+pub mod pair;
