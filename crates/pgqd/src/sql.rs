@@ -1,0 +1,89 @@
+//! Every statement of the daemon.
+
+use skytools::quote::{fqname, literal};
+
+/// Databases that can be served.
+pub(crate) const DATABASES: &str =
+    "select datname from pg_catalog.pg_database where not datistemplate and datallowconn order by 1";
+
+/// One row when schema pgq exists.
+pub(crate) const HAS_PGQ: &str = "select 1 from pg_catalog.pg_namespace where nspname = 'pgq'";
+
+/// The version of the installed pgq.
+pub(crate) const VERSION: &str = "select pgq.version()";
+
+/// Queues that this daemon ticks, for the time in which `pgq.ticker()` as a whole fails.
+pub(crate) const QUEUES_TO_TICK: &str =
+    "select queue_name from pgq.queue where not queue_external_ticker and not queue_ticker_paused order by 1";
+
+/// One row when `pgq.maint_operations` exists (pgq 3.1 and later).
+pub(crate) const HAS_MAINT_OPERATIONS: &str = "select 1 from pg_catalog.pg_proc p
+    join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+    where n.nspname = 'pgq' and p.proname = 'maint_operations'";
+
+/// What maintenance has to do: function name, argument.
+pub(crate) const MAINT_OPERATIONS: &str = "select func_name, func_arg from pgq.maint_operations()";
+
+/// pgq 3.0: the queues to rotate.
+pub(crate) const OLD_QUEUES: &str = "select queue_name from pgq.get_queue_info()";
+
+/// pgq 3.0: the tables to vacuum.
+pub(crate) const OLD_TABLES_TO_VACUUM: &str = "select pgq.maint_tables_to_vacuum()";
+
+/// Puts events whose time has come back into their queues; returns how many, 0 when none is left.
+pub(crate) const RETRY: &str = "select pgq.maint_retry_events()";
+
+/// The advisory lock that makes ticks of several daemons on one database follow each other: ASCII of `pgqd`, 1.
+/// Advisory locks are per database, so it needs no database in its key.
+const TICK_LOCK: &str = "1885827428, 1";
+
+/// How long a tick waits for a lock: a table locked by hand must not stop the ticks of all queues for long.
+const TICK_LOCK_TIMEOUT: &str = "1s";
+
+/// A tick of all queues, or of one.
+///
+/// A simple query of two statements is one transaction. The lock is taken before `pgq.ticker` takes its snapshots
+/// and is released after its commit is visible, so tick numbers and snapshots have one order. Nothing outlives the
+/// transaction, so this works through a connection pooler too. The result is NULL when somebody else holds the lock.
+pub(crate) fn tick(queue: Option<&str>) -> String {
+    let argument = queue.map(literal).unwrap_or_default();
+    format!(
+        "select pg_catalog.set_config('lock_timeout', '{TICK_LOCK_TIMEOUT}', true);
+        select case when pg_catalog.pg_try_advisory_xact_lock({TICK_LOCK}) then coalesce(pgq.ticker({argument}), 0) end"
+    )
+}
+
+/// One operation of maintenance: a vacuum statement or a function call. `None` for a name that cannot be one.
+pub(crate) fn operation(name: &str, argument: Option<&str>) -> Option<String> {
+    let lower = name.to_ascii_lowercase();
+    if lower == "vacuum" || lower == "vacuum analyze" {
+        return argument.filter(|table| !table.is_empty()).map(|table| format!("{lower} {}", fqname(table)));
+    }
+    if name.is_empty() || name.contains('\0') {
+        return None;
+    }
+    Some(format!("select {}({})", fqname(name), argument.map(literal).unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_are_quoted() {
+        let made = |name, argument| operation(name, argument).unwrap();
+        assert_eq!(made("VACUUM", Some("pgq.retry_queue")), "vacuum pgq.retry_queue");
+        assert_eq!(made("vacuum analyze", Some("pgq.Odd name")), "vacuum analyze pgq.\"Odd name\"");
+        assert_eq!(made("pgq.f", Some("o'q")), "select pgq.f('o''q')");
+        assert_eq!(made("pgq.f", None), "select pgq.f()");
+        assert_eq!(made("a;drop.x", None), "select \"a;drop\".x()");
+        assert!(operation("", None).is_none());
+        assert!(operation("vacuum", None).is_none());
+    }
+
+    #[test]
+    fn a_queue_name_is_data() {
+        assert!(tick(Some("it's")).contains("pgq.ticker('it''s')"));
+        assert!(tick(None).contains("pgq.ticker()"));
+    }
+}
