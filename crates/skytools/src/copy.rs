@@ -111,3 +111,50 @@ fn digits(bytes: &[u8], base: u32, most: usize) -> Vec<u8> {
     let value = |b: &u8| char::from(*b).to_digit(base).and_then(|d| u8::try_from(d).ok());
     bytes.iter().take(most).map_while(value).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn escapes() {
+        assert_eq!(escape_text("a'\tb"), "a'\\tb");
+        assert_eq!(escape_text("\\\r\n"), "\\\\\\r\\n");
+        assert!(matches!(escape_text("plain ü"), Cow::Borrowed(_)));
+        let mut line = String::new();
+        push_line(&mut line, [Some("1"), None, Some("a\tb")]);
+        assert_eq!(line, "1\t\\N\ta\\tb\n");
+    }
+
+    #[test]
+    fn unescapes() {
+        let value = |text| unescape_text(text).unwrap().map(Cow::into_owned);
+        assert_eq!(value("\\N"), None);
+        assert_eq!(value("\\\\N").as_deref(), Some("\\N"));
+        assert_eq!(value("\\b\\f\\n\\r\\t\\v\\q").as_deref(), Some("\u{8}\u{c}\n\r\t\u{b}q"));
+        assert_eq!(value("\\101\\1018\\x41\\x4g\\xg\\0").as_deref(), Some("AA8A\u{4}gxg\0"));
+        assert_eq!(value("\\303\\251").as_deref(), Some("é"));
+        for bad in ["\\", "a\\", "\\377", "\\xc3"] {
+            assert!(unescape_text(bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn round_trip(value in any::<String>()) {
+            let escaped = escape_text(&value);
+            prop_assert!(!escaped.contains(['\t', '\n', '\r']));
+            let back = unescape_text(&escaped).unwrap();
+            prop_assert_eq!(back.as_deref(), Some(value.as_str()));
+        }
+
+        #[test]
+        fn never_panics(value in "[\\\\xN0-9a-fé]{0,20}") {
+            if let Ok(Some(text)) = unescape_text(&value) {
+                prop_assert!(text.len() <= value.len());
+            }
+        }
+    }
+}

@@ -10,11 +10,16 @@ pub mod db;
 pub mod error;
 pub mod install;
 pub mod log;
+pub mod natsort;
+pub mod pgarray;
 pub mod pidfile;
 pub mod program;
+pub mod progress;
 pub mod quote;
 pub mod report;
 pub mod service;
+pub mod snapshot;
+pub mod sqltext;
 pub mod urlenc;
 
 pub use error::{Error, ErrorKind, Result};

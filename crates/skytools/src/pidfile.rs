@@ -176,3 +176,61 @@ fn already_running(path: &Path) -> Error {
     Error::state("Pidfile exists, another process running?")
         .hint(format!("Stop it with -s or -k, or look at {}.", path.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place() -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.pid");
+        (dir, path)
+    }
+
+    #[test]
+    fn life_of_a_pidfile() {
+        let (_dir, path) = place();
+        assert_eq!(status(&path).unwrap(), Status::Missing);
+        assert_eq!(signal(&path, Signal::SIGTERM).unwrap(), Sent::NoPidfile);
+        let pidfile = Pidfile::create(&path).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), std::process::id().to_string());
+        assert_eq!(status(&path).unwrap(), Status::Live(Pid::this()));
+        let error = Pidfile::create(&path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::State);
+        assert_eq!(pidfile.path(), path);
+        drop(pidfile);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn stale_and_foreign_files() {
+        let (_dir, path) = place();
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        for text in ["", "\n", &child.id().to_string()] {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(status(&path).unwrap(), Status::Stale);
+            assert_eq!(signal(&path, Signal::SIGTERM).unwrap(), Sent::NotRunning);
+            drop(Pidfile::create(&path).unwrap());
+        }
+        let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+        std::fs::write(&path, format!("{}\nmore", child.id())).unwrap();
+        assert!(Pidfile::create(&path).is_err(), "a live process of the original holds no lock");
+        assert_eq!(signal(&path, Signal::SIGKILL).unwrap(), Sent::Delivered);
+        child.wait().unwrap();
+        for text in ["abc", "0", "-1", "99999999999"] {
+            std::fs::write(&path, text).unwrap();
+            assert!(status(&path).is_err() && signal(&path, Signal::SIGTERM).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn somebody_elses_file_is_left_alone() {
+        let (_dir, path) = place();
+        let pidfile = Pidfile::create(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "1").unwrap();
+        drop(pidfile);
+        assert!(path.exists());
+    }
+}

@@ -8,6 +8,9 @@ use std::borrow::Cow;
 
 use crate::{Error, Result};
 
+/// A decoded row: names with their values, `None` for NULL, in the order of the text.
+pub type Row<'a> = Vec<(Cow<'a, str>, Option<Cow<'a, str>>)>;
+
 /// Encodes a row: pairs of name and value, `None` for NULL.
 pub fn encode_row<K, V, I>(row: I) -> String
 where
@@ -69,7 +72,7 @@ fn is_plain(byte: u8) -> bool {
 ///
 /// # Errors
 /// [`ErrorKind::Data`](crate::ErrorKind::Data): a `%` without two hexadecimal digits, or bytes that are not UTF-8.
-pub fn decode_row(text: &str) -> Result<Vec<(Cow<'_, str>, Option<Cow<'_, str>>)>> {
+pub fn decode_row(text: &str) -> Result<Row<'_>> {
     let mut row = Vec::new();
     for element in text.split('&').filter(|element| !element.is_empty()) {
         row.push(match element.split_once('=') {
@@ -137,5 +140,78 @@ fn hex(digit: u8) -> Option<u8> {
         b'a'..=b'f' => Some(digit - b'a' + 10),
         b'A'..=b'F' => Some(digit - b'A' + 10),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn row(text: &str) -> Vec<(String, Option<String>)> {
+        decode_row(text).unwrap().into_iter().map(|(k, v)| (k.into_owned(), v.map(Cow::into_owned))).collect()
+    }
+
+    #[test]
+    fn encodes() {
+        let text =
+            encode_row([("a b", Some("1&=é")), ("n", None), ("e", Some("")), ("k-._9Z", Some("~*\0"))]);
+        assert_eq!(text, "a+b=1%26%3d%c3%a9&n&e=&k-._9Z=%7e%2a%00");
+    }
+
+    #[test]
+    fn decodes() {
+        let some = |s: &str| Some(s.to_owned());
+        assert_eq!(
+            row("a+b=1%26%3D%c3%A9&&n&e=&x=1=2&"),
+            [
+                ("a b".to_owned(), some("1&=é")),
+                ("n".to_owned(), None),
+                ("e".to_owned(), some("")),
+                ("x".to_owned(), some("1=2")),
+            ]
+        );
+        assert_eq!(row(""), []);
+        let decoded = decode_row("a=1&a=2&b").unwrap();
+        assert_eq!(last_value(&decoded, "a"), Some(Some("2")));
+        assert_eq!(last_value(&decoded, "b"), Some(None));
+        assert_eq!(last_value(&decoded, "c"), None);
+    }
+
+    #[test]
+    fn borrows_where_it_can() {
+        let decoded = decode_row("plain=text.-_&x=a+b").unwrap();
+        assert!(matches!(decoded[0], (Cow::Borrowed(_), Some(Cow::Borrowed(_)))));
+        assert!(matches!(decoded[1].1, Some(Cow::Owned(_))));
+    }
+
+    #[test]
+    fn refuses() {
+        for bad in ["a=%", "a=%1", "%zz=1", "a=%g0", "a=%ff", "a=%c3"] {
+            assert!(decode_row(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn twenty_megabytes() {
+        let value = "a%é ".repeat(4 << 20);
+        let text = encode_row([("v", Some(&value))]);
+        let decoded = decode_row(&text).unwrap();
+        assert_eq!(decoded[0].1.as_deref(), Some(value.as_str()));
+    }
+
+    proptest! {
+        #[test]
+        fn round_trip(pairs in proptest::collection::vec((".+", proptest::option::of(any::<String>())), 0..5)) {
+            prop_assert_eq!(row(&encode_row(pairs.clone())), pairs);
+        }
+
+        #[test]
+        fn never_panics(text in "[a%+&=0-9fé]{0,40}") {
+            if let Ok(decoded) = decode_row(&text) {
+                prop_assert!(decoded.len() <= text.len());
+            }
+        }
     }
 }

@@ -234,10 +234,8 @@ impl Config {
         let own = self.file.section(&self.section).map(|s| s.keys()).unwrap_or_default();
         let fallback = self.file.section(DEFAULT_SECTION).map(|s| s.keys()).unwrap_or_default();
         let mut keys: Vec<&str> = own.iter().map(String::as_str).collect();
-        let inherited = fallback.iter().map(String::as_str);
-        keys.extend(
-            inherited.filter(|key| !self.file.section(&self.section).is_some_and(|s| s.get(key).is_some())),
-        );
+        let hidden: std::collections::HashSet<&str> = keys.iter().copied().collect();
+        keys.extend(fallback.iter().map(String::as_str).filter(|key| !hidden.contains(key)));
         keys
     }
 

@@ -19,10 +19,10 @@ pub struct CommonArgs {
     #[arg(short, long, global = true)]
     pub daemon: bool,
     /// Print the version and exit.
-    #[arg(short = 'V', long, global = true)]
+    #[arg(id = "print_version", short = 'V', long = "version", global = true)]
     pub version: bool,
     /// Print a sample configuration file and exit.
-    #[arg(long, global = true)]
+    #[arg(id = "print_ini", long = "ini", global = true)]
     pub ini: bool,
     /// Override a key of the configuration file's main section.
     #[arg(long, value_name = "KEY=VAL", value_parser = parse_set, global = true)]
