@@ -24,7 +24,7 @@ begin
       from pgq_node.node_info n
       left join pgq.queue q on q.queue_name = n.queue_name
      where n.queue_name = i_queue_name
-       for update of n;
+       for no key update of n;
     if not found then
         ret_code := 404;
         ret_note := 'Node not initialized for queue: ' || coalesce(i_queue_name, 'NULL');

@@ -1,0 +1,33 @@
+-- ----------------------------------------------------------------------
+-- londiste.drop_table_triggers(queue, table): take all capture for this queue off a
+--   table, whatever the triggers are called.
+-- ----------------------------------------------------------------------
+create or replace function londiste.drop_table_triggers(in i_queue_name text, in i_table_name text)
+returns void
+as $$
+declare
+    l_table text = londiste.make_fqname(i_table_name);
+    l_dest text;
+    l_queue bytea = londiste._trigger_args(array[i_queue_name]);
+    l_trigger record;
+begin
+    select coalesce(t.dest_table, t.table_name) into l_dest
+      from londiste.table_info t
+     where t.queue_name = i_queue_name
+       and t.table_name = l_table;
+    l_dest := coalesce(l_dest, l_table);
+
+    for l_trigger in
+        select t.tgname
+          from pg_catalog.pg_trigger t
+         where t.tgrelid = londiste.find_table_oid(l_dest)
+           and not t.tgisinternal
+           and t.tgparentid = 0
+           and londiste.is_replica_func(t.tgfoid)
+           and substring(t.tgargs for length(l_queue)) = l_queue
+         order by t.tgname
+    loop
+        execute format('drop trigger %I on %s', l_trigger.tgname, londiste.quote_fqname(l_dest));
+    end loop;
+end;
+$$ language plpgsql strict;

@@ -1,0 +1,12 @@
+-- londiste.is_replica_func(oid): whether a trigger with this function writes events
+-- into a queue.
+create or replace function londiste.is_replica_func(func_oid oid)
+returns boolean
+as $$
+    select count(*) > 0
+      from pg_catalog.pg_proc p
+      join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+     where p.oid = $1
+       and n.nspname = 'pgq'
+       and p.proname in ('sqltriga', 'logutriga', 'jsontriga');
+$$ language sql strict stable;

@@ -1,0 +1,29 @@
+-- ----------------------------------------------------------------------
+-- londiste.local_set_table_struct(queue, table, ddl): what a copy has dropped and
+--   will have to create again; NULL when that is done.
+--
+-- Returns:  200 stored, 404 no such local table
+-- ----------------------------------------------------------------------
+create or replace function londiste.local_set_table_struct(
+    in i_queue_name text,
+    in i_table_name text,
+    in i_dropped_ddl text,
+    out ret_code int4,
+    out ret_note text)
+returns record
+as $$
+begin
+    update londiste.table_info
+       set dropped_ddl = i_dropped_ddl
+     where queue_name = i_queue_name
+       and table_name = londiste.make_fqname(i_table_name)
+       and local;
+    if found then
+        ret_code := 200;
+        ret_note := 'Table struct stored';
+    else
+        ret_code := 404;
+        ret_note := 'no such local table: ' || coalesce(i_table_name, 'NULL');
+    end if;
+end;
+$$ language plpgsql;

@@ -1,0 +1,65 @@
+-- ----------------------------------------------------------------------
+-- Take over an installation made by CREATE EXTENSION londiste.
+--
+-- The objects keep their data and stop being members of the extension, which is
+-- then dropped: functions replaced inside an extension would fall back to the
+-- old ones in every restored dump.  Extensions that require this one are
+-- released the same way, or it could not be dropped.
+-- Functions whose result type has changed since are dropped; they are created
+-- anew later in the same transaction.
+-- ----------------------------------------------------------------------
+do $adopt$
+declare
+    ext record;
+    obj record;
+begin
+    for ext in
+        with recursive tree (oid, depth) as (
+            select e.oid, 0 from pg_catalog.pg_extension e where e.extname = 'londiste'
+            union all
+            select d.objid, t.depth + 1
+              from tree t
+              join pg_catalog.pg_depend d
+                on d.refclassid = 'pg_extension'::regclass and d.refobjid = t.oid
+               and d.classid = 'pg_extension'::regclass and d.deptype = 'n'
+        )
+        select e.oid, e.extname, max(t.depth) as depth
+          from tree t
+          join pg_catalog.pg_extension e on e.oid = t.oid
+         group by e.oid, e.extname
+         order by depth desc
+    loop
+        for obj in
+            select o.type, o.identity
+              from pg_catalog.pg_depend d,
+                   lateral pg_catalog.pg_identify_object(d.classid, d.objid, d.objsubid) o
+             where d.refclassid = 'pg_extension'::regclass
+               and d.refobjid = ext.oid
+               and d.deptype = 'e'
+        loop
+            execute format('alter extension %I drop %s %s', ext.extname, obj.type, obj.identity);
+        end loop;
+        execute format('drop extension %I', ext.extname);
+        raise notice 'extension % released, its objects and data stay', ext.extname;
+    end loop;
+
+    for obj in
+        select p.oid::regprocedure as fn
+          from (values ('get_table_list', ''),
+                       ('find_rel_oid', 'oid'), ('find_table_oid', 'oid'), ('find_seq_oid', 'oid'),
+                       ('restore_table_fkey', 'text')) as now (name, result)
+          join pg_catalog.pg_proc p on p.proname = now.name
+          join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+         where n.nspname = 'londiste'
+           and case now.name
+               when 'get_table_list' then
+                   not ('{dest_table,copy_pos,copy_role}' <@ coalesce(p.proargnames, '{}'))
+               else
+                   format_type(p.prorettype, null) <> now.result
+                   or (now.name = 'restore_table_fkey' and p.pronargs = 2)
+               end
+    loop
+        execute format('drop function %s', obj.fn);
+    end loop;
+end
+$adopt$;
