@@ -1,0 +1,101 @@
+create or replace function pgq._trigger_urlenc(i_plan pgq.trigger_plan, i_values text[])
+returns text as $$
+-- Writes a row as url-encoded pairs: col=value&col=value, a null as the bare name.
+--
+-- Parameters:
+--      i_values    - values of all live columns, in table order
+declare
+    _pieces text[] := '{}';
+    _v text;
+begin
+    for _i in 1 .. pg_catalog.cardinality(i_values) loop
+        if i_plan.role[_i] = 'd' then
+            _v := i_values[_i];
+            if _v is null then
+                _pieces := _pieces || i_plan.label[_i];
+            elsif i_plan.class[_i] = 'n' then
+                _pieces := _pieces || (i_plan.label[_i] || '=' || _v);
+            else
+                _pieces := _pieces || (i_plan.label[_i] || '=' || pgq._urlencode(_v));
+            end if;
+        end if;
+    end loop;
+    return pg_catalog.array_to_string(_pieces, '&');
+end;
+$$ language plpgsql;
+
+create or replace function pgq._trigger_json(i_plan pgq.trigger_plan, i_values text[])
+returns text as $$
+-- Writes a row as a JSON object without spaces.
+--
+-- Parameters:
+--      i_values    - values of all live columns, in table order
+declare
+    _pieces text[] := '{}';
+    _v text;
+begin
+    for _i in 1 .. pg_catalog.cardinality(i_values) loop
+        if i_plan.role[_i] = 'd' then
+            _v := i_values[_i];
+            _pieces := _pieces || (i_plan.label[_i] || case
+                when _v is null then 'null'
+                when i_plan.class[_i] = 'n' then _v
+                when i_plan.class[_i] = 'b' then case _v when 't' then 'true' else 'false' end
+                else pg_catalog.textin(pg_catalog.json_out(pg_catalog.to_json(_v))) end);
+        end if;
+    end loop;
+    return '{' || pg_catalog.array_to_string(_pieces, ',') || '}';
+end;
+$$ language plpgsql;
+
+create or replace function pgq._trigger_sql(i_plan pgq.trigger_plan, i_op text, i_new text[], i_old text[], i_equal boolean[])
+returns text as $$
+-- Writes a change as part of an SQL statement:
+--
+--      INSERT      (a,b) values ('1',null)
+--      UPDATE      a='1',b=NULL where k='2'    changed columns; when none changed, the first key column
+--      DELETE      k='2'
+--
+-- Parameters:
+--      i_new, i_old, i_equal   - of all live columns, in table order; for DELETE, i_new is the row
+-- Errors:
+--      logtriga: Unexpected NULL key value
+declare
+    _left text[] := '{}';
+    _right text[] := '{}';
+    _key text;
+begin
+    for _i in 1 .. pg_catalog.cardinality(i_new) loop
+        if i_op = 'INSERT' then
+            if i_plan.role[_i] = 'd' then
+                _left := _left || i_plan.label[_i];
+                _right := _right || coalesce(pg_catalog.quote_literal(i_new[_i]), 'null');
+            end if;
+        else
+            if i_op = 'UPDATE' and i_plan.role[_i] = 'd' and not i_equal[_i] then
+                _left := _left || (i_plan.label[_i] || '=' || coalesce(pg_catalog.quote_literal(i_new[_i]), 'NULL'));
+            end if;
+            if i_plan.is_key[_i] then
+                _key := i_plan.label[_i] || '=' || pg_catalog.quote_literal(
+                    case i_op when 'UPDATE' then i_old[_i] else i_new[_i] end);
+                if _key is null then
+                    raise exception 'logtriga: Unexpected NULL key value'
+                        using errcode = 'null_value_not_allowed',
+                              detail = 'Column: ' || i_plan.cols[_i];
+                end if;
+                _right := _right || _key;
+            end if;
+        end if;
+    end loop;
+    if i_op = 'INSERT' then
+        return '(' || pg_catalog.array_to_string(_left, ',') || ') values ('
+            || pg_catalog.array_to_string(_right, ',') || ')';
+    elsif i_op = 'UPDATE' then
+        if _left = '{}' then
+            _left := _right[1:1];
+        end if;
+        return pg_catalog.array_to_string(_left, ',') || ' where ' || pg_catalog.array_to_string(_right, ' and ');
+    end if;
+    return pg_catalog.array_to_string(_right, ' and ');
+end;
+$$ language plpgsql;

@@ -1,0 +1,79 @@
+create or replace function pgq._urlencode_bytes(i_data bytea)
+returns text as $$
+-- Url-encodes bytes one by one, in time linear in their number, whatever they are.
+--
+-- A table holds three characters for each byte value.  Bytes that stay as they are get filled up with ~, which is
+-- never in the result itself.
+declare
+    _size constant integer := 1000000;
+    _table bytea;
+    _piece text;
+    _pieces text[] := '{}';
+begin
+    select pg_catalog.string_agg(
+               case when b = 32
+                        then '\x2b7e7e'::bytea
+                    when b between 48 and 57 or b between 65 and 90 or b between 97 and 122 or b in (45, 46, 95)
+                        then pg_catalog.set_byte('\x007e7e'::bytea, 0, b)
+                    else pg_catalog.decode('25' || pg_catalog.encode(pg_catalog.convert_to(
+                             pg_catalog.lpad(pg_catalog.to_hex(b), 2, '0'), 'SQL_ASCII'), 'hex'), 'hex')
+               end, ''::bytea order by b)
+      into _table
+      from pg_catalog.generate_series(0, 255) b;
+
+    for _n in 0 .. (pg_catalog.length(i_data) - 1) / _size loop
+        select pg_catalog.replace(pg_catalog.convert_from(pg_catalog.string_agg(
+                   pg_catalog.substring(_table, 3 * pg_catalog.get_byte(c.bytes, i) + 1, 3), ''::bytea),
+                   'SQL_ASCII'), '~', '')
+          into _piece
+          from (select pg_catalog.substring(i_data, _n * _size + 1, _size) as bytes offset 0) c,
+               pg_catalog.generate_series(0, pg_catalog.length(c.bytes) - 1) i;
+        _pieces := _pieces || _piece;
+    end loop;
+    return pg_catalog.array_to_string(_pieces, '');
+end;
+$$ language plpgsql strict immutable;
+
+create or replace function pgq._urlencode(val text)
+returns text as $$
+-- Url-encodes a text the way event data is written: A-Z a-z 0-9 _ . - stay, space becomes +, every other
+-- byte of the server encoding %xx in lower case.
+--
+-- Three ways, by what the text is like: nothing to encode; some characters of ASCII or few different others, which are
+-- replaced one after the other; anything else byte by byte.
+declare
+    _v text := val;
+    _char text;
+    _code text;
+begin
+    if _v !~ '[^A-Za-z0-9_.-]' collate "C" then
+        return _v;
+    end if;
+
+    if pg_catalog.octet_length(_v) < 100000 then
+        -- one expression: what usually is in short values
+        _v := pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(
+              pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(
+                  _v, '%', '%25'), '+', '%2b'), ' ', '+'), ':', '%3a'), ',', '%2c'), '/', '%2f'),
+                  '"', '%22'), '''', '%27'), '@', '%40'), '=', '%3d');
+    else
+        -- step by step: no more than two copies of a large value at a time
+        _v := pg_catalog.replace(_v, '%', '%25');
+        _v := pg_catalog.replace(_v, '+', '%2b');
+        _v := pg_catalog.replace(_v, ' ', '+');
+    end if;
+
+    for _try in 1 .. 60 loop
+        _char := pg_catalog.substring(_v, '[^A-Za-z0-9_.%+-]' collate "C");
+        if _char is null then
+            return _v;
+        end if;
+        _code := pg_catalog.regexp_replace(
+            pg_catalog.encode(pg_catalog.convert_to(_char, pg_catalog.getdatabaseencoding()), 'hex'),
+            '(..)', '%\1', 'g');
+        _v := pg_catalog.replace(_v, _char, _code);
+    end loop;
+    _v := null;
+    return pgq._urlencode_bytes(pg_catalog.convert_to(val, pg_catalog.getdatabaseencoding()));
+end;
+$$ language plpgsql strict immutable;

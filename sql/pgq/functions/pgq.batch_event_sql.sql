@@ -1,0 +1,76 @@
+create or replace function pgq.batch_event_sql(x_batch_id bigint)
+returns text as $$
+-- Writes the query that reads the events of an open batch: those whose transaction was not visible at the
+-- last tick and is visible at the next one.
+--
+-- The range of transaction ids begins at xmax of the last tick, not at its xmin: with a long transaction open, every batch would
+-- scan everything written since it began.  Transactions that were open at the last tick and are finished at the
+-- next one are few: those just below the range extend it downwards, the others are named one by one.
+--
+-- Returns:
+--      text of a query with the columns ev_id, ev_time, ev_txid, ev_retry, ev_type, ev_data, ev_extra1..4,
+--      ending in " order by 1"; good until the next rotation
+-- Errors:
+--      batch not found; could not construct sql for batch
+-- Tables read:
+--      pgq.subscription, pgq.tick
+declare
+    _b record;
+    _id bigint;
+    _named text[] := '{}';
+    _from bigint;
+    _table text;
+    _columns constant text :=
+        'select ev_id, ev_time, ev_txid, ev_retry, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4 from ';
+    _owner text;
+    _pieces text[] := '{}';
+begin
+    select s.sub_id, s.sub_queue, s.sub_last_tick, s.sub_next_tick,
+           l.tick_snapshot as last_snapshot, n.tick_snapshot as next_snapshot
+      into _b
+      from pgq.subscription s
+           join pgq.tick l on l.tick_queue = s.sub_queue and l.tick_id = s.sub_last_tick
+           join pgq.tick n on n.tick_queue = s.sub_queue and n.tick_id = s.sub_next_tick
+     where s.sub_batch = x_batch_id;
+    if not found then
+        raise exception 'batch not found';
+    end if;
+
+    _from := txid_snapshot_xmax(_b.last_snapshot);
+    for _id in
+        select xip from txid_snapshot_xip(_b.last_snapshot) xip
+        except
+        select xip from txid_snapshot_xip(_b.next_snapshot) xip
+        order by 1 desc
+    loop
+        if _id >= _from - 100 then
+            _from := _id;
+        else
+            _named := _named || _id::text;
+        end if;
+    end loop;
+
+    _owner := ' and (ev_owner is null or ev_owner = ' || _b.sub_id::text || ')';
+    for _table in select pgq.quote_fqname(t) from pgq.batch_event_tables(x_batch_id) t loop
+        _pieces := _pieces || (
+            _columns || 'pgq.tick cur, pgq.tick last, ' || _table || ' ev'
+            || ' where cur.tick_id = ' || _b.sub_next_tick::text
+            || ' and cur.tick_queue = ' || _b.sub_queue::text
+            || ' and last.tick_id = ' || _b.sub_last_tick::text
+            || ' and last.tick_queue = ' || _b.sub_queue::text
+            || ' and ev.ev_txid >= ' || _from::text
+            || ' and ev.ev_txid <= ' || txid_snapshot_xmax(_b.next_snapshot)::text
+            || ' and txid_visible_in_snapshot(ev.ev_txid, cur.tick_snapshot)'
+            || ' and not txid_visible_in_snapshot(ev.ev_txid, last.tick_snapshot)'
+            || _owner);
+        if _named <> '{}' then
+            _pieces := _pieces || (
+                _columns || _table || ' ev where ev.ev_txid in (' || array_to_string(_named, ',') || ')' || _owner);
+        end if;
+    end loop;
+    if _pieces = '{}' then
+        raise exception 'could not construct sql for batch %', x_batch_id;
+    end if;
+    return array_to_string(_pieces, ' union all ') || ' order by 1';
+end;
+$$ language plpgsql;

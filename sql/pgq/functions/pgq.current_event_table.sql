@@ -1,0 +1,31 @@
+create or replace function pgq.current_event_table(x_queue_name text)
+returns text as $$
+-- Names the table that takes events of this transaction, for bulk loading with INSERT or COPY.
+-- Valid until the end of the transaction only.
+--
+-- Returns:
+--      schema.table
+-- Errors:
+--      Event queue not found; Writing to queue disabled; serialization_failure (pgq._assert_queue_state)
+declare
+    _q record;
+begin
+    -- before the row is read, for the same reason as in pgq.insert_event_raw
+    perform pg_catalog.txid_current();
+
+    select q.queue_data_pfx, q.queue_cur_table, q.queue_disable_insert into _q
+      from pgq.queue q
+     where q.queue_name = x_queue_name;
+    if not found then
+        raise exception 'Event queue not found';
+    end if;
+    if pg_catalog.current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+        perform pgq._assert_queue_state(x_queue_name, _q.queue_data_pfx, _q.queue_cur_table, _q.queue_disable_insert);
+    end if;
+    if _q.queue_disable_insert
+       and pg_catalog.current_setting('session_replication_role') <> 'replica' then
+        raise exception 'Writing to queue disabled';
+    end if;
+    return _q.queue_data_pfx || '_' || _q.queue_cur_table::text;
+end;
+$$ language plpgsql;

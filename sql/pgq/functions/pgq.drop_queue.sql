@@ -1,0 +1,49 @@
+create or replace function pgq.drop_queue(x_queue_name text, x_force bool)
+returns integer as $$
+-- Removes a queue with its events.
+--
+-- Parameters:
+--      x_force     - unregister consumers that are still attached
+--
+-- Returns:
+--      1
+-- Errors:
+--      No such event queue; cannot drop queue, consumers still attached
+-- Tables directly manipulated:
+--      delete - pgq.queue, pgq.tick, pgq.apply_token, drop - pgq.event_N*
+declare
+    _q pgq.queue%rowtype;
+begin
+    select * into _q from pgq.queue where queue_name = x_queue_name for update;
+    if not found then
+        raise exception 'No such event queue';
+    end if;
+
+    if x_force then
+        perform pgq.unregister_consumer(c.queue_name, c.consumer_name)
+           from pgq.get_consumer_info(x_queue_name) c;
+    elsif exists (select 1 from pgq.subscription where sub_queue = _q.queue_id) then
+        raise exception 'cannot drop queue, consumers still attached';
+    end if;
+
+    for _n in 0 .. _q.queue_ntables - 1 loop
+        execute pg_catalog.format('drop table %s', pgq.quote_fqname(_q.queue_data_pfx || '_' || _n::text));
+    end loop;
+    execute pg_catalog.format('drop table %s', pgq.quote_fqname(_q.queue_data_pfx));
+    delete from pgq.tick where tick_queue = _q.queue_id;
+    delete from pgq.apply_token where queue_name = x_queue_name;
+    execute pg_catalog.format('drop sequence %s', pgq.quote_fqname(_q.queue_tick_seq));
+    execute pg_catalog.format('drop sequence %s', pgq.quote_fqname(_q.queue_event_seq));
+    execute pg_catalog.format('drop sequence if exists %s', pgq.quote_fqname(_q.queue_data_pfx || '_state_seq'));
+    delete from pgq.queue where queue_id = _q.queue_id;
+    return 1;
+end;
+$$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp;
+
+create or replace function pgq.drop_queue(x_queue_name text)
+returns integer as $$
+-- Removes a queue that has no consumers.  See the form with two arguments.
+begin
+    return pgq.drop_queue(x_queue_name, false);
+end;
+$$ language plpgsql strict;

@@ -1,0 +1,22 @@
+create or replace function pgq.finish_batch(x_batch_id bigint)
+returns integer as $$
+-- Closes a batch: its consumer goes on after it.
+--
+-- Returns:
+--      1, or 0 with a warning when there is no such batch
+-- Tables directly manipulated:
+--      update - pgq.subscription
+begin
+    update pgq.subscription
+       set sub_active = now(),
+           sub_last_tick = sub_next_tick,
+           sub_next_tick = null,
+           sub_batch = null
+     where sub_batch = x_batch_id;
+    if not found then
+        raise warning 'finish_batch: batch % not found', x_batch_id;
+        return 0;
+    end if;
+    return 1;
+end;
+$$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp;

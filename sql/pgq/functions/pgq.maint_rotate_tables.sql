@@ -1,0 +1,122 @@
+create or replace function pgq.maint_rotate_tables_step1(i_queue_name text)
+returns integer as $$
+-- Switches a queue to its next event table, when that is due and no reader or writer needs the table's old content.
+-- docs/design/rotation.md has the rules and why they hold.
+--
+-- Returns:
+--      0
+-- Errors:
+--      queue .. maint failure
+-- Tables directly manipulated:
+--      truncate - pgq.event_N_M, update - pgq.queue, delete - pgq.tick
+declare
+    _q pgq.queue%rowtype;
+    _lowest bigint;
+    _oldest bigint;
+    _next integer;
+    _table text;
+begin
+    select * into _q
+      from pgq.queue q
+     where q.queue_name = i_queue_name
+       and q.queue_rotation_period is not null
+       and q.queue_switch_step2 is not null
+       and q.queue_switch_time + q.queue_rotation_period < pg_catalog.current_timestamp
+       for update;
+    if not found then
+        return 0;
+    end if;
+    if pg_catalog.txid_current() < _q.queue_switch_step1 then
+        raise exception 'queue % maint failure: step1=%, current=%',
+            i_queue_name, _q.queue_switch_step1, pg_catalog.txid_current();
+    end if;
+
+    select min(s.sub_last_tick) into _lowest from pgq.subscription s where s.sub_queue = _q.queue_id;
+    if _lowest is null then
+        -- Nobody reads, but somebody may register at once: a writer that took its table before the
+        -- last switch must be done all the same.
+        _oldest := pg_catalog.txid_snapshot_xmin(pg_catalog.txid_current_snapshot());
+    else
+        select pg_catalog.txid_snapshot_xmin(t.tick_snapshot) into _oldest
+          from pgq.tick t
+         where t.tick_queue = _q.queue_id and t.tick_id = _lowest;
+        if not found then
+            raise exception 'queue % maint failure: tick % not found', i_queue_name, _lowest;
+        end if;
+    end if;
+    if _oldest <= _q.queue_switch_step2 then
+        return 0;
+    end if;
+
+    _next := (_q.queue_cur_table + 1) % _q.queue_ntables;
+    _table := pgq.quote_fqname(_q.queue_data_pfx || '_' || _next::text);
+    begin
+        -- never wait: whoever holds the table would make every writer wait behind us
+        execute 'lock table ' || _table || ' in access exclusive mode nowait';
+        execute 'truncate ' || _table;
+    exception
+        when lock_not_available then
+            return 0;
+    end;
+
+    update pgq.queue
+       set queue_cur_table = _next,
+           queue_switch_time = pg_catalog.current_timestamp,
+           queue_switch_step1 = pg_catalog.txid_current(),
+           queue_switch_step2 = null
+     where queue_id = _q.queue_id;
+
+    delete from pgq.tick
+     where tick_queue = _q.queue_id
+       and pg_catalog.txid_snapshot_xmin(tick_snapshot) < _q.queue_switch_step2;
+    return 0;
+end;
+$$ language plpgsql;
+
+create or replace function pgq.maint_rotate_tables_step2()
+returns integer as $$
+-- Notes, for every switched queue, a transaction id above that of every writer which may have missed the switch.
+-- Runs in a later transaction than step 1.
+--
+-- Returns:
+--      0
+-- Tables directly manipulated:
+--      update - pgq.queue
+declare
+    _early boolean := pg_catalog.txid_current_if_assigned() is not null;
+    _q record;
+    _sub bigint;
+    _mine bigint := pg_catalog.txid_current();
+begin
+    for _q in
+        select q.queue_id
+          from pgq.queue q
+         where q.queue_switch_step2 is null
+           and q.queue_switch_step1 <> _mine    -- switched by this very transaction: not committed yet
+         order by q.queue_id
+           for no key update
+    loop
+        if not _early then
+            -- assigned in this call, thus after the switch was committed and seen
+            update pgq.queue set queue_switch_step2 = _mine where queue_id = _q.queue_id;
+        else
+            -- The caller's transaction has an older id, which proves nothing.  A subtransaction gets a new
+            -- one at its first write; its upper half is that of the main one, plus a carry.
+            begin
+                update pgq.queue set queue_switch_step2 = _mine where queue_id = _q.queue_id
+                    returning xmin::text::bigint into _sub;
+                _sub := (_mine >> 32 << 32) + _sub;
+                if _sub < _mine then
+                    _sub := _sub + 4294967296;
+                end if;
+                update pgq.queue set queue_switch_step2 = _sub where queue_id = _q.queue_id;
+            exception
+                when raise_exception then
+                    raise;  -- the handler is here for its subtransaction
+            end;
+        end if;
+        perform pgq._settle_queue_state(_q.queue_id);
+    end loop;
+    return 0;
+end;
+$$ language plpgsql;

@@ -1,0 +1,157 @@
+create or replace function pgq.ticker(i_queue_name text, i_tick_id bigint, i_orig_timestamp timestamptz, i_event_seq bigint)
+returns bigint as $$
+-- External ticker: makes a tick with the given id, time and event number, and the snapshot of this transaction.
+--
+-- Returns:
+--      tick id
+-- Errors:
+--      queue not found or ticker disabled; unique_violation for an id that exists
+-- Tables directly manipulated:
+--      insert - pgq.tick
+declare
+    _q record;
+begin
+    select q.queue_id, q.queue_tick_seq, q.queue_event_seq into _q
+      from pgq.queue q
+     where q.queue_name = i_queue_name
+       and q.queue_external_ticker
+       and not q.queue_ticker_paused;
+    if not found then
+        raise exception 'queue not found or ticker disabled: %', i_queue_name;
+    end if;
+
+    insert into pgq.tick (tick_queue, tick_id, tick_time, tick_event_seq)
+        values (_q.queue_id, i_tick_id, i_orig_timestamp, i_event_seq);
+
+    -- local numbers go on from there should this node become a root
+    perform pgq.seq_setval(_q.queue_tick_seq, i_tick_id);
+    perform pgq.seq_setval(_q.queue_event_seq, i_event_seq);
+    return i_tick_id;
+end;
+$$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp;
+
+create or replace function pgq.ticker(i_queue_name text)
+returns bigint as $$
+-- Makes a tick on a queue when one is due.
+--
+-- With new events: after ticker_max_count events or ticker_max_lag.  Without: at intervals that double up to
+-- ticker_idle_period.
+--
+-- Returns:
+--      tick id, null when no tick was due
+-- Errors:
+--      no such queue; This queue has external tick source.; Ticker has been paused for this queue;
+--      Invalid PgQ state: the last tick is in the future, as after restoring a dump into another cluster
+-- Tables directly manipulated:
+--      insert - pgq.tick
+declare
+    _q record;
+    _last record;
+    _gap interval;
+    _lag interval;
+    _new bigint;
+begin
+    -- The event number is read before the snapshot of the tick is taken: see tick_event_seq.
+    select q.queue_id, q.queue_tick_seq, q.queue_external_ticker, q.queue_ticker_paused,
+           q.queue_ticker_max_count, q.queue_ticker_max_lag, q.queue_ticker_idle_period,
+           pgq.seq_getval(q.queue_event_seq) as event_seq
+      into _q
+      from pgq.queue q
+     where q.queue_name = i_queue_name;
+    if not found then
+        raise exception 'no such queue';
+    end if;
+    if _q.queue_external_ticker then
+        raise exception 'This queue has external tick source.';
+    end if;
+    if _q.queue_ticker_paused then
+        raise exception 'Ticker has been paused for this queue';
+    end if;
+
+    select t.tick_id, t.tick_time, t.tick_event_seq,
+           txid_snapshot_xmin(t.tick_snapshot) as xmin, txid_snapshot_xmax(t.tick_snapshot) as xmax
+      into _last
+      from pgq.tick t
+     where t.tick_queue = _q.queue_id
+     order by t.tick_queue desc, t.tick_id desc
+     limit 1;
+
+    if found then
+        -- The snapshot tells in nearly all cases; asking for a transaction id would consume one per idle queue.
+        if _last.xmax > txid_snapshot_xmax(txid_current_snapshot()) then
+            if _last.xmin > txid_current() then
+                raise exception 'Invalid PgQ state: old xmin=%, old xmax=%, cur txid=%',
+                    _last.xmin, _last.xmax, txid_current();
+            end if;
+            if _last.xmax > txid_current() then
+                raise warning 'Dubious PgQ state: old xmax=%, cur txid=%', _last.xmax, txid_current();
+            end if;
+        end if;
+
+        _lag := now() - _last.tick_time;
+        _new := _q.event_seq - _last.tick_event_seq;
+        if _new < 0 then
+            raise warning 'Negative new_events?  old=% cur=%', _last.tick_event_seq, _q.event_seq;
+        end if;
+
+        if _new > 0 then
+            if _new < _q.queue_ticker_max_count and _lag < _q.queue_ticker_max_lag then
+                return null;
+            end if;
+        else
+            select _last.tick_time - t.tick_time into _gap
+              from pgq.tick t
+             where t.tick_queue = _q.queue_id and t.tick_id < _last.tick_id
+             order by t.tick_queue desc, t.tick_id desc
+             limit 1;
+            if found and (_lag < _q.queue_ticker_max_lag / 2
+                          or (_lag < _gap * 2 and _lag < _q.queue_ticker_idle_period)) then
+                return null;
+            end if;
+        end if;
+    end if;
+
+    -- an id of its own puts this transaction in order with the writers before the snapshot is taken
+    perform txid_current();
+    insert into pgq.tick (tick_queue, tick_id, tick_event_seq)
+        values (_q.queue_id, nextval(_q.queue_tick_seq::regclass), _q.event_seq);
+    return currval(_q.queue_tick_seq::regclass);
+end;
+$$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp;
+
+create or replace function pgq.ticker()
+returns bigint as $$
+-- Makes due ticks on all queues that tick by themselves.  A queue that fails is reported by a
+-- warning and does not keep the others from ticking.  Queue states left unsettled by a change are settled.
+--
+-- Returns:
+--      number of queues that ticked
+-- Calls:
+--      pgq.ticker(1), pgq._settle_queue_state
+declare
+    _q record;
+    _count bigint := 0;
+begin
+    for _q in
+        select q.queue_id, q.queue_name, not q.queue_external_ticker and not q.queue_ticker_paused as ticks,
+               pg_sequence_last_value(to_regclass(q.queue_data_pfx || '_state_seq'))
+                   <> 2 * q.queue_cur_table + q.queue_disable_insert::int4 as unsettled
+          from pgq.queue q
+         order by q.queue_name
+    loop
+        begin
+            if _q.unsettled then
+                perform pgq._settle_queue_state(_q.queue_id);
+            end if;
+            if _q.ticks and pgq.ticker(_q.queue_name) > 0 then
+                _count := _count + 1;
+            end if;
+        exception
+            when others then
+                raise warning 'no tick on queue "%": %', _q.queue_name, sqlerrm
+                    using errcode = sqlstate;
+        end;
+    end loop;
+    return _count;
+end;
+$$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp;

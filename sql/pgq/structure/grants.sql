@@ -1,0 +1,82 @@
+-- Who may do what.  Where a role does not exist its part is left out, and what it would guard stays closed to PUBLIC.
+do $grants$
+declare
+    _managed text[] := array(
+        select r from pg_catalog.unnest(array['pgq_reader', 'pgq_writer', 'pgq_admin', 'londiste_writer']) r
+         where pg_catalog.to_regrole(r) is not null);
+    _g record;
+    _grantee text;
+begin
+    grant usage on schema pgq to public;
+
+    for _g in
+        select * from (values
+            ('public', array[
+                'seq_getval', 'get_queue_info', 'get_consumer_info', 'quote_fqname', 'version',
+                -- run inside of triggers, as whoever changes a table
+                '_apply_allowed', '_urlencode', '_urlencode_bytes', '_trigger_plan', '_trigger_urlenc', '_trigger_json', '_trigger_sql',
+                -- read-only steps of functions that are guarded themselves
+                '_assert_queue_state', '_count_tx_event']),
+            ('pgq_reader', array[
+                'batch_event_sql', 'batch_event_tables', 'find_tick_helper', 'register_consumer', 'register_consumer_at',
+                'unregister_consumer', 'next_batch_info', 'next_batch', 'next_batch_custom', 'get_batch_events',
+                'get_batch_info', 'get_batch_cursor', 'event_retry', 'batch_retry', 'force_tick', 'finish_batch']),
+            ('pgq_writer', array[
+                'insert_event', 'current_event_table', 'jsontriga', 'sqltriga', 'logutriga']),
+            ('pgq_admin', array[
+                'ticker', 'maint_retry_events', 'maint_rotate_tables_step1', 'maint_rotate_tables_step2',
+                'maint_tables_to_vacuum', 'maint_operations', 'upgrade_schema', 'grant_perms', '_grant_perms_from',
+                'tune_storage', 'seq_setval', 'create_queue', 'drop_queue', 'set_queue_config', 'insert_event_raw',
+                'event_retry_raw', '_settle_queue_state', 'apply_token']),
+            ('londiste_writer', array['apply_token']),
+            ('', array['_queue_state_changed', '_trigger_options', '_trigger_expression', '_type_equality', '_column_text'])
+        ) v (role, names)
+    loop
+        for _grantee in
+            select p.oid::pg_catalog.regprocedure::text
+              from pg_catalog.pg_proc p
+             where p.pronamespace = 'pgq'::pg_catalog.regnamespace
+               and p.proname = any (_g.names)
+             order by 1
+        loop
+            if _g.role <> 'londiste_writer' then
+                execute pg_catalog.format('revoke all on function %s from %s', _grantee,
+                    pg_catalog.array_to_string(
+                        (select pg_catalog.array_agg(pg_catalog.quote_ident(m)) from pg_catalog.unnest(_managed) m) || 'public'::text, ', '));
+            end if;
+            if _g.role = 'public' or _g.role = any (_managed) then
+                execute pg_catalog.format('grant execute on function %s to %s', _grantee, _g.role);
+            end if;
+        end loop;
+    end loop;
+
+    for _g in
+        select * from (values
+            ('consumer', 'select, insert, update, delete', 'select', 'select'),
+            ('queue', 'select, insert, update, delete', 'select', 'select'),
+            ('tick', 'select, insert, update, delete', 'select', 'select'),
+            ('subscription', 'select, insert, update, delete', 'select', 'select'),
+            ('event_template', 'select, insert, truncate', 'select', null),
+            ('retry_queue', 'select, insert, update, delete', null, null),
+            ('apply_token', null, null, null),
+            ('trigger_plan', null, null, 'select')
+        ) v (name, admin, reader, everybody)
+    loop
+        execute pg_catalog.format('revoke all on table pgq.%I from %s', _g.name,
+            pg_catalog.array_to_string(
+                (select pg_catalog.array_agg(pg_catalog.quote_ident(m)) from pg_catalog.unnest(_managed) m) || 'public'::text, ', '));
+        if _g.admin is not null and 'pgq_admin' = any (_managed) then
+            execute pg_catalog.format('grant %s on table pgq.%I to pgq_admin', _g.admin, _g.name);
+        end if;
+        if _g.reader is not null and 'pgq_reader' = any (_managed) then
+            execute pg_catalog.format('grant %s on table pgq.%I to pgq_reader', _g.reader, _g.name);
+        end if;
+        if _g.everybody is not null then
+            execute pg_catalog.format('grant %s on table pgq.%I to public', _g.everybody, _g.name);
+        end if;
+    end loop;
+
+    -- Queues made while a role did not exist.
+    perform pgq.grant_perms(q.queue_name) from pgq.queue q;
+end;
+$grants$;

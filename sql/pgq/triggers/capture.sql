@@ -1,0 +1,219 @@
+-- The generic triggers pgq.logutriga, pgq.sqltriga and pgq.jsontriga: (queue [, option ...])
+--
+-- They differ in how ev_type and ev_data are written and in nothing else, so one text makes the three.
+--
+-- They run as whoever changes the table, because expressions among the options do.  All names are qualified: the
+-- caller's search_path must not decide what is executed, yet has to stay in force for those expressions.
+do $make$
+declare
+    _kind text;
+begin
+    foreach _kind in array array['logutriga', 'sqltriga', 'jsontriga'] loop
+        execute pg_catalog.replace($def$
+create or replace function pgq.@KIND@()
+returns trigger as $fn$
+-- Trigger that writes each change of a table into a queue.
+--
+-- Arguments: queue, then any of  SKIP  deny  backup  ignore=COL,..  pkey=COL,..  when=EXPR
+--      ev_type=EXPR  ev_data=EXPR  ev_extra1=EXPR .. ev_extra4=EXPR
+-- Calls:
+--      pgq.insert_event
+-- Errors:
+--      primary key update not allowed; Update/Delete on table without pkey; change not allowed (deny); others for
+--      wrong arguments; serialization_failure when the table was altered after the snapshot was taken
+declare
+    _p pgq.trigger_plan%rowtype;
+    _fresh boolean := false;
+    _types oid[];
+    _new text[];
+    _old text[];
+    _equal boolean[];
+    _changed boolean := false;
+    _ignored boolean := false;
+    _n integer;
+    _field text;
+    _value text;
+    _present boolean;
+    _type oid;
+    _ev text[] := array_fill(null::text, array[7]);     -- type, data, extra1, extra2, extra3, extra4, when
+begin
+    if pg_catalog.current_setting('session_replication_role') = 'local' then
+        return case when tg_level = 'ROW' then case when tg_op = 'DELETE' then old else new end end;
+    end if;
+    if tg_op <> 'TRUNCATE' and tg_level <> 'ROW' then
+        raise exception 'pgq Ins/Upd/Del trigger must be fired FOR EACH ROW'
+            using errcode = 'object_not_in_prerequisite_state';
+    end if;
+
+    -- The plan: kept from an earlier row as long as nothing of the table has changed.  The functions used here look
+    -- into the system caches, which know of DDL that the snapshot of this transaction does not show.
+    select t.* into _p
+      from pgq.trigger_plan t
+     where t.relid = tg_relid and t.kind = '@KIND@' and t.args = tg_argv;
+    if not found
+       or _p.home <> 'pgq.trigger_plan'::pg_catalog.regclass
+       or _p.rel_name <> tg_table_name or _p.rel_schema <> tg_table_schema
+       or pg_catalog.has_column_privilege(tg_relid, (_p.last_attnum + 1)::int2, 'select') is not null
+       or _p.identity_index <> coalesce(pg_catalog.pg_get_replica_identity_index(tg_relid), 0::oid)
+       or _p.key_def is distinct from pg_catalog.pg_get_indexdef(_p.key_index)
+       or (_p.key_index = 0
+           and exists (select 1 from pg_catalog.pg_index x where x.indrelid = tg_relid and x.indisprimary))
+    then
+        _p := pgq._trigger_plan(tg_relid, '@KIND@', tg_argv);
+        _fresh := true;
+    end if;
+
+    if tg_op = 'TRUNCATE' then
+        if _p.truncate_error is not null then
+            raise exception '%', _p.truncate_error using errcode = 'invalid_parameter_value';
+        end if;
+    elsif tg_op <> 'INSERT' and not _p.has_key then
+        raise exception 'Update/Delete on table without pkey'
+            using errcode = 'object_not_in_prerequisite_state',
+                  detail = pg_catalog.format('Table: %I.%I', tg_table_schema, tg_table_name),
+                  hint = 'Add a primary key, or give pkey= in the trigger.';
+    end if;
+    if _p.skip and tg_when = 'AFTER' then
+        raise exception 'SKIP does not work in AFTER trigger.' using errcode = 'object_not_in_prerequisite_state';
+    end if;
+    if pg_catalog.current_setting('skytools.apply_token', true) <> '' and pgq._apply_allowed(_p.queue) then
+        -- the queue's own worker: neither denied nor logged again
+        return case when tg_level = 'ROW' then case when tg_op = 'DELETE' then old else new end end;
+    end if;
+    if _p.deny then
+        raise exception 'Table ''%.%'' to queue ''%'': change not allowed (%)',
+                tg_table_schema, tg_table_name, _p.queue, tg_op
+            using errcode = 'object_not_in_prerequisite_state';
+    end if;
+
+    -- The values, as text.  Types and names are resolved anew at each execution; a mismatch means DDL.
+    while tg_op <> 'TRUNCATE' loop
+        begin
+            if tg_op = 'UPDATE' then
+                execute _p.update_sql into _types, _new, _old, _equal using new, old;
+            elsif tg_op = 'INSERT' then
+                execute _p.row_sql into _types, _new using new;
+            else
+                execute _p.row_sql into _types, _new using old;
+            end if;
+        exception
+            when undefined_column or undefined_function or undefined_object then
+                if _fresh and pg_catalog.current_setting('transaction_isolation') = 'read committed' then
+                    raise;
+                end if;
+                _types := null;
+            when program_limit_exceeded then
+                raise exception 'changes of table %.% cannot be logged: a row larger than 1 GB',
+                        pg_catalog.quote_ident(tg_table_schema), pg_catalog.quote_ident(tg_table_name)
+                    using errcode = 'program_limit_exceeded', detail = sqlerrm;
+        end;
+        exit when _types = _p.types;
+        if _fresh then
+            raise exception 'table %.% was altered after the snapshot of this transaction was taken',
+                    pg_catalog.quote_ident(tg_table_schema), pg_catalog.quote_ident(tg_table_name)
+                using errcode = 'serialization_failure',
+                      hint = 'Run the transaction again.';
+        end if;
+        _p := pgq._trigger_plan(tg_relid, '@KIND@', tg_argv);
+        _fresh := true;
+    end loop;
+
+    if tg_op = 'UPDATE' then
+        for _i in 1 .. pg_catalog.cardinality(_new) loop
+            if _p.compare or _p.is_key[_i] then
+                if _equal[_i] is null then
+                    _equal[_i] := _new[_i] is not distinct from _old[_i];
+                end if;
+                if not _equal[_i] then
+                    if _p.is_key[_i] then
+                        raise exception 'primary key update not allowed'
+                            using errcode = 'feature_not_supported',
+                                  detail = pg_catalog.format('Table: %I.%I', tg_table_schema, tg_table_name);
+                    elsif _p.role[_i] = 'd' then
+                        _changed := true;
+                    else
+                        _ignored := true;
+                    end if;
+                end if;
+            end if;
+        end loop;
+        if _ignored and not _changed then
+            return case when tg_when <> 'AFTER' and not _p.skip then new end;
+        end if;
+    end if;
+
+    -- The event.
+    if '@KIND@' = 'jsontriga' then
+        _ev[1] := '{"op":"' || tg_op || '","table":['
+               || pg_catalog.textin(pg_catalog.json_out(pg_catalog.to_json(tg_table_schema::pg_catalog.text))) || ','
+               || pg_catalog.textin(pg_catalog.json_out(pg_catalog.to_json(tg_table_name::pg_catalog.text)))
+               || '],"pkey":' || _p.key_text || '}';
+        _ev[2] := case when tg_op = 'TRUNCATE' then '{}' else pgq._trigger_json(_p, _new) end;
+    elsif tg_op = 'TRUNCATE' then
+        _ev[1] := 'R';
+        _ev[2] := '';
+    elsif '@KIND@' = 'logutriga' then
+        _ev[1] := pg_catalog."left"(tg_op, 1) || ':' || _p.key_text;
+        _ev[2] := pgq._trigger_urlenc(_p, _new);
+    else
+        _ev[1] := pg_catalog."left"(tg_op, 1);
+        _ev[2] := pgq._trigger_sql(_p, tg_op, _new, _old, _equal);
+    end if;
+    _ev[3] := _p.table_text;
+    if _p.backup and tg_op = 'UPDATE' then
+        _ev[4] := case '@KIND@' when 'jsontriga' then pgq._trigger_json(_p, _old)
+                                else pgq._trigger_urlenc(_p, _old) end;
+    end if;
+
+    if 'm' = any (_p.role) and tg_op <> 'TRUNCATE' then
+        for _i in 1 .. pg_catalog.cardinality(_new) loop
+            if _p.role[_i] = 'm' then
+                _ev[pg_catalog.array_position('{_pgq_ev_type,_pgq_ev_data,_pgq_ev_extra1,_pgq_ev_extra2,_pgq_ev_extra3,_pgq_ev_extra4}',
+                                              _p.cols[_i])] := _new[_i];
+            end if;
+        end loop;
+    end if;
+
+    for _i in 1 .. pg_catalog.cardinality(_p.over_field) loop
+        _field := _p.over_field[_i];
+        if _p.over_sql[_i] is null and _field <> 'when' then
+            _value := _p.over_const[_i];
+        else
+            if tg_op = 'DELETE' then
+                execute _p.over_sql[_i] into _value, _present, _type using old;
+            else
+                execute _p.over_sql[_i] into _value, _present, _type using new;
+            end if;
+            get diagnostics _n = row_count;
+            if _n <> 1 then
+                raise exception 'Expect 1 row from override query, got %', _n using errcode = 'cardinality_violation';
+            end if;
+            if not _present then
+                _value := null;
+            end if;
+        end if;
+        if _field = 'when' then
+            if _type <> 'bool'::pg_catalog.regtype then
+                raise exception 'when= query result must be boolean, got=%', _type using errcode = 'datatype_mismatch';
+            elsif _value is null then
+                raise exception 'when= should not be NULL' using errcode = 'null_value_not_allowed';
+            elsif _value <> 't' then
+                return case when tg_when <> 'AFTER' and not _p.skip then case when tg_op = 'DELETE' then old else new end end;
+            end if;
+        else
+            _ev[pg_catalog.array_position('{ev_type,ev_data,ev_extra1,ev_extra2,ev_extra3,ev_extra4}', _field)] := _value;
+        end if;
+    end loop;
+
+    perform pgq.insert_event(_p.queue, _ev[1], _ev[2], _ev[3], _ev[4], _ev[5], _ev[6]);
+
+    if tg_level = 'ROW' and tg_when <> 'AFTER' and not _p.skip then
+        return case when tg_op = 'DELETE' then old else new end;
+    end if;
+    return null;
+end;
+$fn$ language plpgsql;
+$def$, '@KIND@', _kind);
+    end loop;
+end;
+$make$;
