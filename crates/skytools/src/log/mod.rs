@@ -17,7 +17,7 @@ mod tests;
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError, TryLockError};
 
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Subscriber};
@@ -119,12 +119,22 @@ fn install(new: Sinks, verbosity: i8) {
     *sinks() = new;
     INSTALL.call_once(|| {
         let subscriber = tracing_subscriber::registry().with(LineLayer);
+        log_panics();
         // Fails only when the embedding application installed its own subscriber, which then gets the events.
         if tracing::subscriber::set_global_default(subscriber).is_err() {
             tracing::debug!("another log subscriber is installed; using that one");
         }
     });
     tracing::callsite::rebuild_interest_cache();
+}
+
+/// Panics are bugs; in the background their message would go nowhere.
+fn log_panics() {
+    let default = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        tracing::error!("bug: {panic}");
+        default(panic);
+    }));
 }
 
 /// Opens the log file again under its name, so that `logrotate` may move it away. SIGHUP does this.
@@ -196,7 +206,13 @@ impl<S: Subscriber> Layer<S> for LineLayer {
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let record = Record::capture(event);
-        let mut sinks = sinks();
+        let mut sinks = match SINKS.try_lock() {
+            Ok(sinks) => sinks,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            // This thread may be the one that holds the lock.
+            Err(TryLockError::WouldBlock) if std::thread::panicking() => return,
+            Err(TryLockError::WouldBlock) => sinks(),
+        };
         if let Some(console) = &sinks.console
             && !CONSOLE_MUTED.load(Ordering::Relaxed)
         {

@@ -131,12 +131,11 @@ where
             .map_err(|e| Error::new(ErrorKind::System, "cannot go into the background").with_source(e))?;
         log::mute_console(true);
     }
-    let pidfile = pidfile.as_deref().map(Pidfile::create).transpose()?;
-    run_async(config, pidfile.as_ref(), body)
+    run_async(config, pidfile.as_deref(), body)
 }
 
-/// Runs the body on a new runtime. The pidfile is removed by its owner, after the runtime has ended.
-fn run_async<F, Fut>(config: Config, pidfile: Option<&Pidfile>, body: F) -> Result<ExitCode>
+/// Runs the body on a new runtime, with a pidfile that lives as long as the body.
+fn run_async<F, Fut>(config: Config, pidfile: Option<&Path>, body: F) -> Result<ExitCode>
 where
     F: FnOnce(Config, Signals) -> Fut,
     Fut: Future<Output = Result<ExitCode>>,
@@ -146,8 +145,10 @@ where
         .build()
         .map_err(|e| Error::new(ErrorKind::System, "cannot start the runtime").with_source(e))?;
     let outcome = runtime.block_on(async {
+        // Handlers come first: whoever finds the pidfile may send a signal at once.
         let signals = Signals::install()?;
-        signals.set_pidfile(pidfile.map(|p| p.path().to_owned()));
+        let pidfile = pidfile.map(Pidfile::create).transpose()?;
+        signals.set_pidfile(pidfile.as_ref().map(|p| p.path().to_owned()));
         let outcome = body(config, signals.clone()).await;
         signals.set_pidfile(None);
         outcome

@@ -90,6 +90,9 @@ pub trait Job: Send {
     }
 }
 
+/// How long the shutdown of a job may take after SIGTERM.
+const TERMINATE_GRACE: Duration = Duration::from_secs(5);
+
 /// Timing keys of the loop.
 struct Timing {
     /// Seconds; zero ends the loop when idle, negative means one round.
@@ -171,7 +174,10 @@ pub async fn run_loop(name: &str, config: &mut Config, signals: &Signals, mut jo
                     return Err(error);
                 }
                 log_failure(name, &error, quiet);
-                job.failed(&error).await;
+                tokio::select! {
+                    () = signals.terminated() => {}
+                    () = job.failed(&error) => {}
+                }
                 // The hook may have connected to record the failure.
                 job.reset().await;
                 let delay = job.failure_delay(timing.exception_sleep, clock.consecutive);
@@ -181,7 +187,15 @@ pub async fn run_loop(name: &str, config: &mut Config, signals: &Signals, mut jo
             }
         }
     }
-    let ended = job.shutdown().await;
+    let ended = if signals.terminate_requested() {
+        let ended = tokio::time::timeout(TERMINATE_GRACE, job.shutdown()).await;
+        ended.unwrap_or_else(|_| {
+            tracing::warn!("job {name}: shutdown takes too long, ending without it");
+            Ok(())
+        })
+    } else {
+        job.shutdown().await
+    };
     job.reset().await;
     ended
 }
