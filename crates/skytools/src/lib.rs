@@ -4,6 +4,7 @@
 //! Everything that a program of the suite needs and that is not about queues lives here. The crate knows no
 //! program and no queue; see `ARCHITECTURE.md` for the direction of dependencies.
 
+pub mod catalog;
 pub mod config;
 pub mod copy;
 pub mod db;
