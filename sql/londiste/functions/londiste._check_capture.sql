@@ -31,6 +31,15 @@ begin
         return;
     end if;
 
+    perform 1 from londiste.split_fqname(i_table_name) f
+      where f.name_part like '%.%';
+    if found then
+        ret_code := 400;
+        ret_note := format('Table %s has a dot in its name, which not every reader of its events understands: '
+                           'use ALTER TABLE ... RENAME TO, or --dest-table with another queue name', i_table_name);
+        return;
+    end if;
+
     select t.table_name into l_other
       from londiste.table_info t
      where t.queue_name = i_queue_name

@@ -31,7 +31,7 @@ begin
           where f.schema_part = '' or f.name_part = '';
         if found then
             ret_code := 400;
-            ret_note := format('Invalid table name: "%s", expected schema.table', l_name);
+            ret_note := format('Table name is empty: "%s", expected schema.table', l_name);
             return;
         end if;
     end loop;

@@ -51,7 +51,7 @@ begin
     if combined_queue is not null then
         select c.node_type into combined_type
           from pgq_node.node_info c
-         where c.queue_name = combined_queue;
+         where c.queue_name = get_worker_state.combined_queue;
         if not found then
             ret_code := 404;
             ret_note := 'Combined queue node not found: ' || combined_queue;

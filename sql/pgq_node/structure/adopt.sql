@@ -43,6 +43,16 @@ begin
         raise notice 'extension % released, its objects and data stay', ext.extname;
     end loop;
 
+    -- pgq was adopted before, but its entry had to stay while this one required it
+    perform 1
+       from pg_catalog.pg_extension e
+      where e.extname = 'pgq'
+        and not exists (select 1 from pg_catalog.pg_depend d
+                         where d.refclassid = 'pg_extension'::regclass and d.refobjid = e.oid);
+    if found then
+        drop extension pgq;
+    end if;
+
     for obj in
         select p.oid::regprocedure as fn
           from pg_catalog.pg_proc p
