@@ -2,6 +2,9 @@
 # Runs all tests of the workspace, documentation examples included, and prints the totals. Arguments go to cargo.
 set -uo pipefail
 
+# Errors carry their context; a stack under each of them only hides it. Panics keep theirs.
+export RUST_LIB_BACKTRACE=0
+
 log=$(mktemp) || exit 1
 trap 'rm -f "$log"' EXIT
 

@@ -13,6 +13,9 @@ use crate::places;
 /// The database with every module that test databases are copied from.
 const TEMPLATE: &str = "template_skytools";
 
+/// How much of the server's log is shown for a failed test.
+const LOGGED_LINES: usize = 60;
+
 /// Started by the first test that needs it. A static is never dropped: the cluster's watchdog removes it when the
 /// test program ends.
 static SHARED: OnceLock<Result<Cluster, String>> = OnceLock::new();
@@ -54,11 +57,12 @@ impl TestDb {
 impl Drop for TestDb {
     fn drop(&mut self) {
         let Ok(cluster) = shared_cluster() else { return };
-        if std::thread::panicking() {
-            let mine = format!("@{} ", self.name);
-            let lines: Vec<String> =
-                cluster.log().lines().filter(|l| l.contains(&mine)).map(str::to_owned).collect();
-            let tail = &lines[lines.len().saturating_sub(40)..];
+        // The test harness keeps what a test prints and shows it when the test fails.
+        let mine = format!("@{} ", self.name);
+        let log = cluster.log();
+        let lines: Vec<&str> = log.lines().filter(|line| line.contains(&mine)).collect();
+        if !lines.is_empty() {
+            let tail = &lines[lines.len().saturating_sub(LOGGED_LINES)..];
             eprintln!("--- what the server logged about {}:\n{}\n---", self.name, tail.join("\n"));
         }
         let sql = format!("drop database if exists {} with (force)", self.name);

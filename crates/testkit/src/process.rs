@@ -12,6 +12,9 @@ use nix::unistd::Pid;
 
 use crate::{places, reaper};
 
+/// How much of an output is shown for a failure.
+const DUMPED_LINES: usize = 200;
+
 /// A command about to be started.
 #[derive(Debug)]
 pub struct Spawn {
@@ -19,7 +22,7 @@ pub struct Spawn {
     command: Command,
 }
 
-/// A running process. On drop it is killed; when the test is failing its output is printed.
+/// A running process. On drop it is killed and its output printed, which is shown when the test fails.
 #[derive(Debug)]
 pub struct Process {
     label: String,
@@ -201,14 +204,21 @@ impl Process {
         std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }
 
+    /// The end of an output, enough to see what went wrong.
+    fn tail(&self, name: &str) -> String {
+        let text = self.read(name);
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(DUMPED_LINES)..].iter().map(|line| format!("{line}\n")).collect()
+    }
+
     fn describe(&self) -> String {
         let state = self.status.map_or_else(|| "running".to_owned(), |status| status.to_string());
         format!(
             "{} (process {}, {state})\n--- its output:\n{}--- its errors:\n{}---",
             self.label,
             self.pid(),
-            self.stdout(),
-            self.stderr()
+            self.tail("stdout"),
+            self.tail("stderr")
         )
     }
 }
@@ -218,8 +228,7 @@ impl Drop for Process {
         if let Err(error) = self.kill9() {
             eprintln!("killing {} failed: {error:?}", self.label);
         }
-        if std::thread::panicking() {
-            eprintln!("{}", self.describe());
-        }
+        // The test harness keeps what a test prints and shows it when the test fails, in whatever way it fails.
+        eprintln!("{}", self.describe());
     }
 }
