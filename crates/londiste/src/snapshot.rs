@@ -7,6 +7,26 @@ use std::fmt;
 use std::str::FromStr;
 
 use skytools::{Error, Result};
+use tokio_postgres::GenericClient;
+use tokio_postgres::types::Type;
+
+const TICK_SNAPSHOT: &str = "select t.tick_snapshot::text from pgq.tick t \
+     join pgq.queue q on q.queue_id = t.tick_queue where q.queue_name = $1 and t.tick_id = $2";
+
+/// The snapshot of a tick, or `None` when the tick is gone already.
+///
+/// # Errors
+/// Whatever the server reports; malformed text.
+pub async fn of_tick<C: GenericClient + Sync>(
+    client: &C,
+    queue: &str,
+    tick: i64,
+) -> Result<Option<Snapshot>> {
+    match client.query_typed_opt(TICK_SNAPSHOT, &[(&queue, Type::TEXT), (&tick, Type::INT8)]).await? {
+        Some(row) => Ok(Some(row.try_get::<_, &str>(0)?.parse()?)),
+        None => Ok(None),
+    }
+}
 
 /// A set of finished transactions: all below `xmin`, and those below `xmax` that are not listed.
 ///

@@ -10,6 +10,7 @@
 //! Memory is bounded by bytes under way, not by the size of the batch.
 
 mod pipeline;
+mod routes;
 pub mod session;
 mod statement;
 mod target;
@@ -26,6 +27,7 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Statement};
 
 pub use pipeline::{Counts, Pipeline, Purpose, TextParam};
+pub use routes::{Outcome, Routes};
 pub use statement::{Carried, Plan, plan};
 pub use target::{Column, TableShape, split_name};
 

@@ -28,9 +28,11 @@
 //!
 //! This module decides and does nothing: [`next`] is a total function, tested without a server.
 
+mod bell;
 mod slots;
 mod store;
 
+pub use bell::{Bell, Listener};
 pub use slots::{Candidate, choose_copies};
 pub use store::{forget_snapshot, set_state};
 

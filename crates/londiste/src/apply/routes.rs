@@ -1,0 +1,98 @@
+//! Which events of a batch go to which table here.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use pgq::Event;
+use pgq::change;
+use skytools::{Error, Result};
+
+use super::Applier;
+use crate::handler::{self, Handler, Replay};
+use crate::snapshot::Snapshot;
+use crate::table::TableRow;
+
+/// How one table of the queue is replayed.
+#[derive(Debug)]
+struct Route {
+    dest: Arc<str>,
+    snapshot: Option<Snapshot>,
+    handler: Box<dyn Handler>,
+}
+
+/// The tables that one party replays, by name in the queue.
+#[derive(Debug, Default)]
+pub struct Routes(HashMap<String, Route>);
+
+/// What became of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was applied (or is on its way).
+    Applied,
+    /// It is a row change that is not for us.
+    Ignored,
+    /// It is no row change.
+    NotARow,
+}
+
+impl Routes {
+    /// Routes to the given tables.
+    ///
+    /// # Errors
+    /// A handler that cannot be built, naming the table.
+    pub fn to<'t>(tables: impl Iterator<Item = &'t TableRow>) -> Result<Self> {
+        let mut routes = HashMap::new();
+        for row in tables {
+            let handler = handler::build(row.attrs.handler())
+                .map_err(|e| e.context(format!("handler of table {}", row.table_name)))?;
+            let route = Route { dest: row.dest().into(), snapshot: row.custom_snapshot.clone(), handler };
+            routes.insert(row.table_name.clone(), route);
+        }
+        Ok(Routes(routes))
+    }
+
+    /// Applies an event if it changes a row of one of the tables.
+    ///
+    /// # Errors
+    /// An event that cannot be decoded or applied, or one that was put back for retry, which a cascade never does.
+    pub async fn replay(&self, applier: &mut Applier<'_>, event: &Event) -> Result<Outcome> {
+        if let Some(retry) = event.retry() {
+            return Err(Error::data(format!(
+                "event {} was put back {retry} times; replication needs events in order",
+                event.id()
+            ))
+            .hint(
+                "find the program that calls pgq.event_retry on this queue under the worker's consumer name",
+            ));
+        }
+        if !change::is_row_change(event) {
+            return Ok(Outcome::NotARow);
+        }
+        let named = match event.extra1() {
+            Some(name) if name.contains('.') => self.0.get(name),
+            Some(name) => self.0.get(&format!("public.{name}")),
+            None => None,
+        };
+        if named.is_none() && event.extra1().is_some() {
+            return Ok(Outcome::Ignored);
+        }
+        let Some(change) = change::decode(event)? else { return Ok(Outcome::NotARow) };
+        let Some(route) = named.or_else(|| self.0.get(change.table.as_ref())) else {
+            return Ok(Outcome::Ignored);
+        };
+        if route.snapshot.as_ref().is_some_and(|s| s.contains(event.txid())) {
+            return Ok(Outcome::Ignored);
+        }
+        match route
+            .handler
+            .replay(&change)
+            .map_err(|e| e.context(format!("event {} of {}", event.id(), change.table)))?
+        {
+            Replay::Skip => Ok(Outcome::Ignored),
+            Replay::Apply => {
+                applier.apply(event, &change, &route.dest).await?;
+                Ok(Outcome::Applied)
+            }
+        }
+    }
+}

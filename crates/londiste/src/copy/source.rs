@@ -1,0 +1,135 @@
+//! The node that a table is copied from.
+
+use pgq::cascade;
+use skytools::db::Connection;
+use skytools::{Error, Result};
+use tokio_postgres::Client;
+
+use crate::settings::Settings;
+use crate::table::{MergeState, TableRow};
+
+/// The copy's source, connected.
+pub struct Source {
+    /// Name of the node.
+    pub node: String,
+    /// Its database.
+    pub connection: Connection,
+}
+
+/// Finds and opens the source: the worker's provider, the node that the table's attributes name, or (`?`) the
+/// nearest node upwards that has the table.
+///
+/// # Errors
+/// An unknown node; no node up to the root has the table; a node that cannot be reached.
+pub async fn open(settings: &Settings, local: &Client, row: &TableRow, application: &str) -> Result<Source> {
+    let worker = cascade::consumer_state(local, &settings.queue, &settings.consumer).await?;
+    match row.attrs.copy_node() {
+        None => connect(settings, worker.provider_node, &worker.provider_location, application).await,
+        Some("?") => {
+            let mut source =
+                connect(settings, worker.provider_node, &worker.provider_location, application).await?;
+            let mut seen: Vec<String> = vec![worker.node_name];
+            loop {
+                let rows = TableRow::load_all(&*source.connection, &settings.queue).await?;
+                if rows.iter().any(|t| t.local && t.table_name == row.table_name) {
+                    return Ok(source);
+                }
+                let info = cascade::load_node_info(&*source.connection, &settings.queue).await?;
+                seen.push(source.node.clone());
+                let next = info.and_then(|i| i.provider_node.zip(i.provider_location));
+                match next {
+                    Some((node, location)) if !seen.contains(&node) => {
+                        source = connect(settings, node, &location, application).await?;
+                    }
+                    _ => {
+                        return Err(Error::not_found(format!(
+                            "no node up to the root \"{}\" has table {}",
+                            source.node, row.table_name
+                        ))
+                        .hint("add the table on the root first"));
+                    }
+                }
+            }
+        }
+        Some(name) => {
+            let members = cascade::queue_locations(local, &settings.queue).await?;
+            let member = members.into_iter().find(|m| m.node == name).ok_or_else(|| {
+                Error::not_found(format!(
+                    "copy node \"{name}\" of table {} is no node of the queue",
+                    row.table_name
+                ))
+                .hint(
+                    "\"londiste INI members\" lists the nodes; \"resync --copy-node=NODE\" names another one",
+                )
+            })?;
+            connect(settings, member.node, &member.connstr, application).await
+        }
+    }
+}
+
+/// Opens a node by the name under which this node knows it.
+///
+/// # Errors
+/// An unknown node, or one that cannot be reached.
+pub async fn reopen(settings: &Settings, local: &Client, node: &str, application: &str) -> Result<Source> {
+    let members = cascade::queue_locations(local, &settings.queue).await?;
+    let member = members.into_iter().find(|m| m.node == node).ok_or_else(|| {
+        Error::not_found(format!("node \"{node}\" is no node of queue \"{}\" any more", settings.queue))
+    })?;
+    connect(settings, member.node, &member.connstr, application).await
+}
+
+async fn connect(settings: &Settings, node: String, location: &str, application: &str) -> Result<Source> {
+    let connection = settings.connect_node(&node, location, application).await?;
+    Ok(Source { node, connection })
+}
+
+/// Whether the table may be copied from there now: it is complete there.
+///
+/// # Errors
+/// The table is not replicated there.
+pub async fn is_complete(source: &Source, queue: &str, table: &str) -> Result<Option<String>> {
+    let rows = TableRow::load_all(&*source.connection, queue).await?;
+    match rows.into_iter().find(|t| t.local && t.table_name == table) {
+        Some(row) if row.merge_state == MergeState::Ok => Ok(Some(row.dest().to_owned())),
+        Some(_) => Ok(None),
+        None => Err(Error::not_found(format!("table {table} is not replicated on node \"{}\"", source.node))
+            .hint("add it there first, or copy from another node with --find-copy-node")),
+    }
+}
+
+/// Asks for a tick soon, so that nobody waits for the idle tick of a queue without events.
+///
+/// A branch has its ticks made by its worker, so the request goes up to the root.
+///
+/// # Errors
+/// A node on the way that cannot be reached.
+pub async fn poke(settings: &Settings, node: &Client, application: &str) -> Result<()> {
+    let mut owned: Option<Connection> = None;
+    // As deep as a cascade is ever built; providers in a circle end here too.
+    for _ in 0..16 {
+        let client: &Client = match &owned {
+            Some(connection) => connection,
+            None => node,
+        };
+        let info = cascade::load_node_info(client, &settings.queue).await?;
+        let above = info
+            .filter(|i| i.node_type == cascade::NodeType::Branch)
+            .and_then(|i| i.provider_node.zip(i.provider_location));
+        match above {
+            Some((name, location)) => {
+                owned = Some(settings.connect_node(&name, &location, application).await?)
+            }
+            None => {
+                client
+                    .query_typed(
+                        pgq::sql::FORCE_TICK,
+                        &[(&settings.queue, tokio_postgres::types::Type::TEXT)],
+                    )
+                    .await?;
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}

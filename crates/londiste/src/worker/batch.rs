@@ -1,0 +1,110 @@
+//! One batch on a leaf: rows, table list, scripts and position, all in one transaction on the target.
+
+use pgq::Event;
+use pgq::batch::{self, BatchInfo};
+use pgq::cascade;
+use skytools::{Error, Result, quote};
+use tokio_postgres::Client;
+
+use super::execute;
+use super::system::{self, Effect, Filters};
+use crate::apply::{Applier, Counts, Outcome, Routes, Tables};
+use crate::snapshot;
+use crate::sync;
+use crate::table::{MergeState, TableRow};
+
+/// What a batch needs.
+pub(super) struct Replay<'a> {
+    pub queue: &'a str,
+    pub consumer: &'a str,
+    pub source: &'a Client,
+    pub target: &'a Client,
+    pub filters: &'a Filters,
+    /// Which events to fetch; all without a filter.
+    pub fetch: Option<String>,
+    /// Each event alone, so that an error names the exact one.
+    pub single: bool,
+}
+
+/// What a batch did.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Done {
+    pub events: u64,
+    pub ignored: u64,
+    pub counts: Counts,
+    /// Tables whose snapshot has served its purpose.
+    pub settled: usize,
+}
+
+/// The condition of `local_only`: events of local tables, and what is not about tables.
+pub(super) fn local_only(tables: &[TableRow], drop_execute: bool) -> String {
+    let names: Vec<String> =
+        tables.iter().filter(|t| t.local).map(|t| quote::literal(&t.table_name)).collect();
+    let execute = if drop_execute { "" } else { "ev_type = 'EXECUTE' or " };
+    let of_tables = if names.is_empty() { "false".to_owned() } else { format!("ev_extra1 in ({})", names.join(", ")) };
+    format!("{execute}ev_type like 'pgq.%' or ev_type like 'londiste.%' or {of_tables}")
+}
+
+impl Replay<'_> {
+    /// Applies the batch and commits. On failure the connections must be dropped.
+    pub async fn run(&self, batch: &BatchInfo, tables: &[TableRow], cache: &mut Tables) -> Result<Done> {
+        let mut done = Done::default();
+        let mut reloaded: Option<Vec<TableRow>> = None;
+        let mut routes = Routes::to(tables.iter().filter(|t| t.is_replayed()))?;
+        self.target.batch_execute("begin").await?;
+        let mut events = batch::events(self.source, batch.batch_id, self.fetch.as_deref()).await?;
+        let mut applier = Applier::new(self.target, cache, self.single);
+        while let Some(event) = applier.next_of(&mut events).await? {
+            let event = event?;
+            done.events += 1;
+            match routes.replay(&mut applier, &event).await? {
+                Outcome::Applied => {}
+                Outcome::Ignored => done.ignored += 1,
+                Outcome::NotARow => {
+                    let client = applier.flush_for_ddl().await?;
+                    let known = reloaded.as_deref().unwrap_or(tables);
+                    if self.other(client, &event, known).await? == Effect::Tables {
+                        let rows = TableRow::load_all(client, self.queue).await?;
+                        routes = Routes::to(rows.iter().filter(|t| t.is_replayed()))?;
+                        reloaded = Some(rows);
+                    }
+                }
+            }
+        }
+        applier.flush().await?;
+        done.counts = applier.counts();
+        done.settled = self.settle(batch, reloaded.as_deref().unwrap_or(tables)).await?;
+        cascade::set_consumer_completed(self.target, self.queue, self.consumer, batch.tick_id).await?;
+        self.target.batch_execute("commit").await?;
+        Ok(done)
+    }
+
+    async fn other(&self, client: &Client, event: &Event, tables: &[TableRow]) -> Result<Effect> {
+        let about = |e: Error| {
+            e.context(format!("[ev_id={},ev_txid={}] {}", event.id(), event.txid(), event.ev_type().unwrap_or("(no type)")))
+        };
+        if event.ev_type() == Some("EXECUTE") {
+            execute::execute(client, self.queue, event, tables).await.map_err(about)?;
+            // The script may have touched anything.
+            return Ok(Effect::Tables);
+        }
+        system::handle(client, self.queue, event, self.filters).await.map_err(about)
+    }
+
+    /// Forgets the snapshots of copies that no event after this batch can be in.
+    async fn settle(&self, batch: &BatchInfo, tables: &[TableRow]) -> Result<usize> {
+        let mut settled = 0;
+        let mut tick = None;
+        for row in tables.iter().filter(|t| t.is_replayed()) {
+            let Some(taken) = &row.custom_snapshot else { continue };
+            if tick.is_none() {
+                tick = snapshot::of_tick(self.source, self.queue, batch.tick_id).await?;
+            }
+            if tick.as_ref().is_some_and(|tick| taken.is_superseded_by(tick)) {
+                sync::forget_snapshot(self.target, self.queue, &row.table_name, MergeState::Ok).await?;
+                settled += 1;
+            }
+        }
+        Ok(settled)
+    }
+}

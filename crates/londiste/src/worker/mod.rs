@@ -1,0 +1,551 @@
+//! The worker of a node: keeps the node in step with its provider.
+//!
+//! ```text
+//!  ┌─▶ read own state ── paused? ──▶ acknowledge, wait ─┐
+//!  │        ▼                                           │
+//!  │   root? ──▶ watermark, sequences, wait ────────────┤
+//!  │        ▼ leaf                                      │
+//!  │   supervise copies, begin new ones                 │
+//!  │        ▼                                           │
+//!  │   next batch from the provider ── none ──▶ wait ───┤
+//!  │        ▼                                           │
+//!  │   applied already? ──▶ finish it ──────────────────┤
+//!  │        ▼                                           │
+//!  │   a table in do-sync at this batch? ──▶ wait ──────┤
+//!  │        ▼                                           │
+//!  │   target:  begin · events · position · commit      │
+//!  │   provider: finish batch, watermark                │
+//!  └────────────────────────────────────────────────────┘
+//! ```
+//!
+//! Rows and position commit together on the target, so a worker that is killed anywhere goes on exactly where it was.
+
+mod batch;
+mod command;
+mod copies;
+mod execute;
+mod fkeys;
+mod node;
+mod reposition;
+mod system;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pgq::batch::{BatchInfo, finish_batch, next_batch};
+use pgq::cascade::{self, ConsumerState, NodeInfo};
+use skytools::config::Config;
+use skytools::db::Connection;
+use skytools::log::Stats;
+use skytools::service::{Job, Signals, Turn, Wake, Work, run_loop};
+use skytools::{Error, ErrorKind, Result};
+use tokio_postgres::types::Type;
+
+pub use command::{Args, command};
+pub use reposition::{Reposition, reposition};
+
+use self::batch::Replay;
+use self::copies::Copies;
+use self::fkeys::Left;
+use self::node::{Duty, Standing};
+use self::system::Filters;
+use crate::apply::Tables;
+use crate::apply::session::{self, Role, SourceStyle};
+use crate::command::register_filter::Filter;
+use crate::copy::{self, drop_fkeys, poke, sweep};
+use crate::settings::Settings;
+use crate::sync::{self, Bell, Input, Listener, Step, choose_copies};
+use crate::table::{MergeState, TableRow};
+
+/// How often a tick is asked for while a table waits for one.
+const POKE_EVERY: Duration = Duration::from_secs(1);
+/// How often to look while a table is on its way.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// How often foreign keys that could not be restored are tried again.
+const FKEYS_AGAIN: Duration = Duration::from_secs(60);
+
+/// The local database.
+struct Target {
+    connection: Connection,
+    opened: Instant,
+    tables: Tables,
+    role: Option<Role>,
+}
+
+/// The provider.
+struct Provider {
+    node: String,
+    location: String,
+    connection: Connection,
+    style: SourceStyle,
+}
+
+/// The worker of one node.
+pub struct Worker {
+    settings: Arc<Settings>,
+    filters: Filters,
+    bell: Bell,
+    ear: Listener,
+    copies: Copies,
+    target: Option<Target>,
+    provider: Option<Provider>,
+    /// The last round failed: single steps, and the stored error stays until something has worked.
+    failed: bool,
+    swept: bool,
+    fkeys_due: Option<Instant>,
+    stood_by: Option<Instant>,
+    global_watermark: Option<Instant>,
+    local_watermark: Option<Instant>,
+    last_poke: Option<Instant>,
+    /// Something is expected soon: the next idle wait is short.
+    expectant: bool,
+}
+
+impl Worker {
+    /// A worker; nothing is opened yet.
+    ///
+    /// # Errors
+    /// A missing or malformed key.
+    pub fn new(config: &Config) -> Result<Self> {
+        let bell = Bell::new();
+        Ok(Worker {
+            settings: Arc::new(Settings::read(config)?),
+            filters: Filters { tables: Filter::tables(config)?, sequences: Filter::sequences(config)? },
+            ear: bell.listen(),
+            copies: Copies::new(bell.clone()),
+            bell,
+            target: None,
+            provider: None,
+            failed: false,
+            swept: false,
+            fkeys_due: Some(Instant::now()),
+            stood_by: None,
+            global_watermark: None,
+            local_watermark: None,
+            last_poke: None,
+            expectant: false,
+        })
+    }
+
+    /// Rows and bytes that the running copies have loaded, by table.
+    pub fn copy_progress(&self) -> impl Iterator<Item = (&str, &copy::Progress)> {
+        self.copies.progress()
+    }
+
+    async fn open_target(&mut self) -> Result<()> {
+        if self.target.as_ref().is_some_and(|t| !t.connection.is_closed()) {
+            return Ok(());
+        }
+        let connection = self.settings.connect_local(&self.settings.consumer).await?;
+        self.target = Some(Target { connection, opened: Instant::now(), tables: Tables::new(), role: None });
+        Ok(())
+    }
+
+    fn target(&self) -> Result<&Target> {
+        self.target.as_ref().ok_or_else(|| Error::new(ErrorKind::Internal, "the local database is not open"))
+    }
+
+    fn provider(&self) -> Result<&Provider> {
+        self.provider.as_ref().ok_or_else(|| Error::new(ErrorKind::Internal, "the provider is not open"))
+    }
+
+    async fn open_provider(&mut self, state: &ConsumerState) -> Result<()> {
+        let same = |p: &Provider| {
+            p.node == state.provider_node && p.location == state.provider_location && !p.connection.is_closed()
+        };
+        if self.provider.as_ref().is_some_and(same) {
+            return Ok(());
+        }
+        if let Some(old) = self.provider.take() {
+            tracing::info!(from = old.node, to = state.provider_node, "connecting to the provider again");
+        }
+        let settings = &self.settings;
+        let connection =
+            settings.connect_node(&state.provider_node, &state.provider_location, &settings.consumer).await?;
+        let style = SourceStyle::load(&*connection).await?;
+        session::prepare_reader(&*connection).await?;
+        self.provider = Some(Provider {
+            node: state.provider_node.clone(),
+            location: state.provider_location.clone(),
+            connection,
+            style,
+        });
+        // How the provider writes values decides how this session reads them.
+        if let Some(target) = &mut self.target {
+            target.role = None;
+        }
+        Ok(())
+    }
+
+    async fn prepare_target(&mut self) -> Result<Role> {
+        let style = self.provider()?.style.clone();
+        let queue = self.settings.queue.clone();
+        let Some(target) = &mut self.target else {
+            return Err(Error::new(ErrorKind::Internal, "the local database is not open"));
+        };
+        if let Some(role) = target.role {
+            return Ok(role);
+        }
+        let role = session::prepare_apply(&*target.connection, &queue, &style).await?;
+        if role == Role::Token {
+            tracing::warn!(
+                "the login may not set session_replication_role: triggers of replicated tables fire here and foreign keys are checked during replay"
+            );
+        }
+        target.role = Some(role);
+        target.tables = Tables::new();
+        Ok(role)
+    }
+
+    /// Own state; acknowledges what an operator has changed. `None`: stop while paused.
+    async fn own_state(&mut self, signals: &Signals) -> Result<Option<ConsumerState>> {
+        let (queue, consumer) = (self.settings.queue.clone(), self.settings.consumer.clone());
+        let mut announced = false;
+        loop {
+            self.open_target().await?;
+            let client = &*self.target()?.connection;
+            let state = cascade::consumer_state(client, &queue, &consumer).await.map_err(|e| {
+                if e.kind() != ErrorKind::NotFound {
+                    return e;
+                }
+                Error::not_found(format!("this database has no node of queue \"{queue}\" with a worker \"{consumer}\""))
+                    .hint("create the node with \"londiste INI create-root NAME\" or \"create-leaf NAME --provider=CONNSTR\"; job_name must be the same")
+                    .with_source(e)
+            })?;
+            if !state.uptodate {
+                cascade::set_consumer_uptodate(client, &queue, &consumer, true).await?.log();
+            }
+            if state.cur_error.is_some() && !self.failed {
+                cascade::set_consumer_error(client, &queue, &consumer, None).await?;
+            }
+            if !state.paused {
+                if announced {
+                    tracing::info!("resumed");
+                }
+                return Ok(Some(state));
+            }
+            if !announced {
+                tracing::info!("paused");
+                announced = true;
+            }
+            if signals.stop_requested() || signals.sleep(self.settings.loop_delay).await == Wake::Stop {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Root: says how far everybody has come and what the sequences are.
+    async fn stand_by(&mut self, stats: &mut Stats) -> Result<()> {
+        let settings = Arc::clone(&self.settings);
+        let client = &*self.target()?.connection;
+        if self.global_watermark.is_none_or(|at| at.elapsed() >= settings.global_watermark_period) {
+            cascade::set_global_watermark(client, &settings.queue, None).await?.log();
+            self.global_watermark = Some(Instant::now());
+        }
+        let client = &*self.target()?.connection;
+        let row = client
+            .query_typed_one(
+                "select ret_code, ret_note from londiste.root_check_seqs($1)",
+                &[(&settings.queue, Type::TEXT)],
+            )
+            .await?;
+        cascade::Reply::from_row(&row)?.log();
+        stats.put("standby", 1);
+        Ok(())
+    }
+
+    /// Begins copies of tables that wait for one, as far as slots are free.
+    async fn begin_copies(&mut self, tables: &[TableRow]) -> Result<bool> {
+        let (slots, waiting) = choose_copies(tables, self.settings.parallel_copies);
+        let mut begun = 0;
+        let mut there: Option<Vec<TableRow>> = None;
+        for candidate in waiting {
+            if begun == slots {
+                break;
+            }
+            let Some(row) = tables.iter().find(|t| t.table_name == candidate.table) else { continue };
+            if self.copies.is_running(&candidate.table) {
+                // The copy that was reset under way has not gone yet.
+                continue;
+            }
+            if candidate.provider_must_be_ok {
+                if there.is_none() {
+                    let provider = self.provider()?;
+                    there = Some(TableRow::load_all(&*provider.connection, &self.settings.queue).await?);
+                }
+                let state = there.iter().flatten().find(|t| t.local && t.table_name == candidate.table);
+                match state.map(|t| t.merge_state) {
+                    Some(MergeState::Ok) => {}
+                    Some(state) => {
+                        tracing::info!(table = candidate.table, %state, "waiting until the table is complete on the provider");
+                        continue;
+                    }
+                    None => {
+                        tracing::warn!(table = candidate.table, "the table is not replicated on the provider, nothing to copy from");
+                        continue;
+                    }
+                }
+            }
+            let Step::Become(state) = sync::next(row.merge_state, Input::SlotFree) else { continue };
+            let client = &*self.target()?.connection;
+            // Replay of the other tables waits meanwhile, so not for long.
+            match drop_fkeys(client, row.dest(), Duration::from_secs(1)).await {
+                Ok(()) => {}
+                Err(e) if e.kind() == ErrorKind::Transient => {
+                    tracing::info!(table = candidate.table, reason = e.chain(), "the copy has to wait");
+                    continue;
+                }
+                Err(e) => return Err(e),
+            }
+            sync::set_state(client, &self.settings.queue, &candidate.table, None, state).await?;
+            tracing::info!(table = candidate.table, %state, "table state");
+            begun += 1;
+        }
+        Ok(begun > 0)
+    }
+
+    /// Restores foreign keys when something has changed that may allow it.
+    async fn restore_fkeys(&mut self) -> Result<()> {
+        if self.fkeys_due.is_none_or(|at| at > Instant::now()) {
+            return Ok(());
+        }
+        let lock_timeout = self.settings.lock_timeout.min(Duration::from_secs(2));
+        let left = fkeys::restore(&self.target()?.connection, &self.settings.queue, lock_timeout).await?;
+        self.fkeys_due = (left == Left::Something).then(|| Instant::now() + FKEYS_AGAIN);
+        Ok(())
+    }
+
+    /// Whether somebody waits for a batch that is not there yet.
+    fn awaits_tick(tables: &[TableRow]) -> bool {
+        tables.iter().filter(|t| t.local).any(|t| match t.merge_state {
+            MergeState::WannaSync(_) => true,
+            MergeState::Ok => t.custom_snapshot.is_some(),
+            _ => false,
+        })
+    }
+
+    async fn poke_provider(&mut self) -> Result<()> {
+        if self.last_poke.is_none_or(|at| at.elapsed() >= POKE_EVERY) {
+            poke(&self.settings, &self.provider()?.connection, &self.settings.consumer).await?;
+            self.last_poke = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Lets the tables of the batch step towards `ok`; true when the batch has to wait for one of them.
+    async fn hand_over(&mut self, tables: &[TableRow], batch: &BatchInfo) -> Result<bool> {
+        let mut wait = false;
+        for row in tables.iter().filter(|t| t.local) {
+            match sync::next(row.merge_state, Input::WorkerAt(batch.tick_id)) {
+                Step::Become(state) => {
+                    let (client, queue) = (&*self.target()?.connection, &self.settings.queue);
+                    sync::set_state(client, queue, &row.table_name, row.custom_snapshot.as_ref(), state).await?;
+                    tracing::info!(table = row.table_name, %state, "table state");
+                    self.bell.ring();
+                    wait = true;
+                }
+                Step::Hold => wait = true,
+                Step::Refuse(contradiction) => return Err(copy::refusal(&row.table_name, contradiction)),
+                Step::Apply | Step::Leave | Step::Load | Step::Retire => {}
+            }
+        }
+        Ok(wait)
+    }
+
+    fn lost_position(&self, batch: &BatchInfo, completed: i64) -> Error {
+        Error::data(format!(
+            "Lost position: batch {}..{}, dst has {completed}",
+            batch.prev_tick_id, batch.tick_id
+        ))
+        .hint("if the target is right, \"londiste INI worker --rewind\" moves the provider's position to it; if the provider is right, \"worker --reset\" moves the target's, which loses or doubles events")
+    }
+
+    async fn publish_watermark(&mut self, node: &NodeInfo, tick: i64) -> Result<()> {
+        if self.local_watermark.is_some_and(|at| at.elapsed() < self.settings.local_watermark_period) {
+            return Ok(());
+        }
+        let provider = self.provider()?;
+        let said =
+            cascade::set_subscriber_watermark(&*provider.connection, &self.settings.queue, &node.node_name, tick).await;
+        match said {
+            Ok(reply) => reply.log(),
+            // It only ever goes forward; a report that comes late is no failure.
+            Err(e) if matches!(e.kind(), ErrorKind::State | ErrorKind::NotFound) => {
+                tracing::warn!(error = e.chain(), "the provider did not take the watermark");
+            }
+            Err(e) => return Err(e),
+        }
+        self.local_watermark = Some(Instant::now());
+        Ok(())
+    }
+
+    async fn replay(&mut self, turn: &mut Turn, state: &ConsumerState, node: &NodeInfo) -> Result<Work> {
+        self.open_provider(state).await?;
+        let role = self.prepare_target().await?;
+        let mut tables = TableRow::load_all(&*self.target()?.connection, &self.settings.queue).await?;
+        if self.copies.reap() > 0 {
+            self.swept = false;
+            self.fkeys_due = Some(Instant::now());
+        }
+        if self.begin_copies(&tables).await? {
+            tables = TableRow::load_all(&*self.target()?.connection, &self.settings.queue).await?;
+        }
+        self.copies.supervise(&self.settings, &tables);
+        if !self.swept {
+            let mut active = self.copies.tables();
+            active.extend(tables.iter().filter(|t| t.merge_state.is_copying()).map(|t| t.table_name.clone()));
+            sweep(&self.settings, &self.target()?.connection, &active).await?;
+            self.swept = true;
+        }
+        self.restore_fkeys().await?;
+        self.expectant = tables.iter().any(|t| t.local && (t.merge_state != MergeState::Ok || t.custom_snapshot.is_some()));
+
+        let settings = Arc::clone(&self.settings);
+        let limits = if tables.iter().any(|t| t.local && t.merge_state.is_copying()) {
+            // The hand-over goes by single ticks.
+            pgq::batch::BatchLimits { min_lag: settings.limits.min_lag.clone(), ..Default::default() }
+        } else {
+            settings.limits.clone()
+        };
+        let source = &*self.provider()?.connection;
+        let Some(batch) = next_batch(source, &settings.queue, &settings.consumer, &limits).await? else {
+            if Self::awaits_tick(&tables) {
+                self.poke_provider().await?;
+            }
+            return Ok(Work::Idle);
+        };
+        let begun = Instant::now();
+        match node::standing(batch.prev_tick_id, batch.tick_id, state.completed_tick) {
+            Standing::Next => {}
+            Standing::Applied => {
+                finish_batch(source, batch.batch_id).await?;
+                return Ok(Work::More);
+            }
+            Standing::Lost => return Err(self.lost_position(&batch, state.completed_tick)),
+        }
+        if self.hand_over(&tables, &batch).await? {
+            return Ok(Work::Idle);
+        }
+        let single = self.failed || role == Role::Token;
+        let Some(target) = &mut self.target else {
+            return Err(Error::new(ErrorKind::Internal, "the local database is not open"));
+        };
+        let Some(provider) = &self.provider else {
+            return Err(Error::new(ErrorKind::Internal, "the provider is not open"));
+        };
+        let replay = Replay {
+            queue: &settings.queue,
+            consumer: &settings.consumer,
+            source: &provider.connection,
+            target: &target.connection,
+            filters: &self.filters,
+            fetch: settings.local_only.then(|| batch::local_only(&tables, settings.local_only_drop_execute)),
+            single,
+        };
+        let done = replay.run(&batch, &tables, &mut target.tables).await?;
+        self.failed = false;
+        if done.settled > 0 {
+            self.fkeys_due = Some(Instant::now());
+        }
+        finish_batch(&*provider.connection, batch.batch_id).await?;
+        self.publish_watermark(node, batch.tick_id).await?;
+        describe(&mut turn.stats, &done, begun.elapsed());
+        Ok(Work::More)
+    }
+}
+
+fn describe(stats: &mut Stats, done: &batch::Done, took: Duration) {
+    let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    stats.put("count", number(done.events));
+    stats.put("ignored_events", number(done.ignored));
+    stats.put("duration", took.as_secs_f64());
+    if done.counts.missing_rows > 0 {
+        stats.put("missing_rows", number(done.counts.missing_rows));
+    }
+}
+
+impl Job for Worker {
+    async fn work(&mut self, turn: &mut Turn) -> Result<Work> {
+        self.expectant = false;
+        let Some(state) = self.own_state(&turn.signals).await? else { return Ok(Work::Idle) };
+        let client = &*self.target()?.connection;
+        let node = cascade::load_node_info(client, &self.settings.queue)
+            .await?
+            .ok_or_else(|| Error::not_found(format!("queue \"{}\" has no node here any more", self.settings.queue)))?;
+        match node::duty(&node)? {
+            Duty::Standby => {
+                // A root has little to say, but hears its operator in every round.
+                let due = self.stood_by.is_none_or(|at| at.elapsed() >= self.settings.loop_delay * 10);
+                if due || !turn.looping {
+                    self.stand_by(&mut turn.stats).await?;
+                    self.stood_by = Some(Instant::now());
+                }
+                self.failed = false;
+                Ok(Work::Idle)
+            }
+            Duty::Replay => self.replay(turn, &state, &node).await,
+        }
+    }
+
+    fn reload(&mut self, config: &Config) -> Result<()> {
+        let new = Settings::read(config)?;
+        let old = &self.settings;
+        // Who we are and where we work is not changed under way.
+        self.settings = Arc::new(Settings {
+            queue: old.queue.clone(),
+            consumer: old.consumer.clone(),
+            db: old.db.clone(),
+            parallel_copies: old.parallel_copies,
+            lock_timeout: old.lock_timeout,
+            pidfile: old.pidfile.clone(),
+            ..new
+        });
+        self.filters = Filters { tables: Filter::tables(config)?, sequences: Filter::sequences(config)? };
+        Ok(())
+    }
+
+    async fn reset(&mut self) {
+        self.target = None;
+        self.provider = None;
+    }
+
+    async fn failed(&mut self, error: &Error) {
+        self.failed = true;
+        let settings = Arc::clone(&self.settings);
+        let stored = async {
+            let target = settings.connect_local(&settings.consumer).await?;
+            cascade::set_consumer_error(&*target, &settings.queue, &settings.consumer, Some(&error.chain())).await
+        };
+        if let Err(e) = stored.await {
+            tracing::debug!(error = e.chain(), "cannot record the error on the node");
+        }
+    }
+
+    async fn idle(&mut self, signals: &Signals, delay: Duration) -> Wake {
+        if self.target.as_ref().is_some_and(|t| t.opened.elapsed() >= self.settings.connection_lifetime) {
+            self.reset().await;
+        }
+        let delay = if self.expectant { delay.min(LOOK_AGAIN) } else { delay };
+        tokio::select! {
+            wake = signals.sleep(delay) => wake,
+            () = self.ear.wait(delay) => if signals.stop_requested() { Wake::Stop } else { Wake::Elapsed },
+        }
+    }
+
+    async fn shutdown(&mut self) -> Result<()> {
+        self.copies.stop().await;
+        Ok(())
+    }
+}
+
+/// Runs the worker until it is asked to stop.
+///
+/// # Errors
+/// A missing key; a failure when `loop_delay` says that there is only one round.
+pub async fn run(mut config: Config, signals: Signals) -> Result<ExitCode> {
+    let worker = Worker::new(&config)?;
+    let name = config.job_name();
+    run_loop(&name, &mut config, &signals, worker).await?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,98 @@
+//! Events that are about the cascade or the table list, not about rows.
+
+use pgq::Event;
+use pgq::cascade::{self, Reply};
+use skytools::{Error, Result};
+use tokio_postgres::Client;
+use tokio_postgres::types::{ToSql, Type};
+
+use crate::command::register_filter::Filter;
+
+/// Which names enter this node's lists.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Filters {
+    pub tables: Filter,
+    pub sequences: Filter,
+}
+
+/// What an event has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// Nothing that the rest of the batch depends on.
+    None,
+    /// The list of tables.
+    Tables,
+}
+
+async fn call(client: &Client, statement: &str, params: &[(&(dyn ToSql + Sync), Type)]) -> Result<()> {
+    Reply::from_row(&client.query_typed_one(statement, params).await?)?.log();
+    Ok(())
+}
+
+fn field<'e>(event: &'e Event, name: &str, value: Option<&'e str>) -> Result<&'e str> {
+    value.ok_or_else(|| {
+        let kind = event.ev_type().unwrap_or("(none)");
+        Error::data(format!("event {} of type {kind} has no {name}", event.id()))
+    })
+}
+
+/// Handles an event that is no row change and no EXECUTE, inside the batch's transaction on the target.
+pub(super) async fn handle(client: &Client, queue: &str, event: &Event, filters: &Filters) -> Result<Effect> {
+    let kind = event.ev_type().unwrap_or_default();
+    if kind.starts_with("pgq.") {
+        let of = field(event, "queue (ev_extra1)", event.extra1())?;
+        if of != queue {
+            return Err(Error::data(format!("event {} of type {kind} belongs to queue \"{of}\", not \"{queue}\"", event.id()))
+                .hint("somebody has written a cascade event by hand; remove it from the event table"));
+        }
+    }
+    let data = field(event, "data", event.data());
+    match kind {
+        "pgq.location-info" => {
+            let dead = event.extra3().is_some_and(|t| matches!(t, "true" | "t"));
+            cascade::register_location(client, queue, data?, event.extra2(), dead).await?.log();
+            Ok(Effect::None)
+        }
+        "pgq.unregister-location" => {
+            cascade::unregister_location(client, queue, data?).await?.log();
+            Ok(Effect::None)
+        }
+        // A leaf holds no watermark of its own.
+        "pgq.global-watermark" => Ok(Effect::None),
+        "londiste.add-table" => {
+            let table = data?;
+            if filters.tables.admits(table) {
+                let sql = "select ret_code, ret_note from londiste.global_add_table($1, $2)";
+                call(client, sql, &[(&queue, Type::TEXT), (&table, Type::TEXT)]).await?;
+            }
+            Ok(Effect::Tables)
+        }
+        "londiste.remove-table" => {
+            let table = data?;
+            if filters.tables.admits(table) {
+                let sql = "select ret_code, ret_note from londiste.global_remove_table($1, $2)";
+                call(client, sql, &[(&queue, Type::TEXT), (&table, Type::TEXT)]).await?;
+            }
+            Ok(Effect::Tables)
+        }
+        "londiste.update-seq" => {
+            let name = field(event, "sequence (ev_extra1)", event.extra1())?;
+            let value: i64 = data?.parse().map_err(|e| {
+                Error::data(format!("event {}: the value of sequence {name} is no number", event.id())).with_source(e)
+            })?;
+            let sql = "select ret_code, ret_note from londiste.global_update_seq($1, $2, $3)";
+            call(client, sql, &[(&queue, Type::TEXT), (&name, Type::TEXT), (&value, Type::INT8)]).await?;
+            Ok(Effect::None)
+        }
+        "londiste.remove-seq" => {
+            let name = data?;
+            if filters.sequences.admits(name) {
+                let sql = "select ret_code, ret_note from londiste.global_remove_seq($1, $2)";
+                call(client, sql, &[(&queue, Type::TEXT), (&name, Type::TEXT)]).await?;
+            }
+            Ok(Effect::None)
+        }
+        other => Err(Error::data(format!("event {} has the unknown type \"{other}\"", event.id()))
+            .hint("a worker applies only what Londiste's triggers and functions write; who else writes to this queue?")),
+    }
+}
