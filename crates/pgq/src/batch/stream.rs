@@ -11,6 +11,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_util::{Stream, StreamExt};
 use skytools::{Error, ErrorKind, Result};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tokio_postgres::{CopyOutStream, GenericClient};
 
@@ -26,6 +27,7 @@ pub struct EventStream {
     copy: Pin<Box<CopyOutStream>>,
     decoder: Decoder,
     received: u64,
+    last_id: Option<i64>,
     over: bool,
 }
 
@@ -52,7 +54,14 @@ pub async fn events<C: GenericClient + Sync>(
         .copy_out(&copy_statement(query, filter))
         .await
         .map_err(|e| open_error(e.into(), batch_id))?;
-    Ok(EventStream { batch_id, copy: Box::pin(copy), decoder: Decoder::new(), received: 0, over: false })
+    Ok(EventStream {
+        batch_id,
+        copy: Box::pin(copy),
+        decoder: Decoder::new(),
+        received: 0,
+        last_id: None,
+        over: false,
+    })
 }
 
 /// The inner query ends in an ORDER BY. With a filter it becomes a subquery under the same order: the planner
@@ -106,7 +115,7 @@ impl EventStream {
             }
             match ready!(self.copy.as_mut().poll_next(cx)) {
                 Some(Ok(piece)) => self.decoder.push(piece),
-                Some(Err(e)) => return Poll::Ready(Err(e.into())),
+                Some(Err(e)) => return Poll::Ready(Err(self.server_error(e.into()))),
                 None if self.decoder.is_complete() => return Poll::Ready(Ok(None)),
                 None => {
                     return Poll::Ready(Err(Error::new(
@@ -122,6 +131,22 @@ impl EventStream {
     }
 }
 
+impl EventStream {
+    /// A database of encoding `SQL_ASCII` may hold anything; the server then refuses to send it as UTF-8, and does
+    /// not say which row it was.
+    fn server_error(&self, error: Error) -> Error {
+        if error.sqlstate() != Some(&SqlState::CHARACTER_NOT_IN_REPERTOIRE) {
+            return error;
+        }
+        let place = self
+            .last_id
+            .map_or_else(|| "the first event".to_owned(), |id| format!("the event after event {id}"));
+        Error::data(format!("{place} is not valid UTF-8"))
+            .hint("the queue's database has encoding SQL_ASCII and holds bytes of another encoding; filter the event out or correct it there")
+            .with_source(error)
+    }
+}
+
 impl Stream for EventStream {
     type Item = Result<Event>;
 
@@ -132,6 +157,7 @@ impl Stream for EventStream {
         Poll::Ready(match ready!(self.poll_event(cx)) {
             Ok(Some(event)) => {
                 self.received += 1;
+                self.last_id = Some(event.id());
                 Some(Ok(event))
             }
             Ok(None) => {

@@ -8,11 +8,87 @@ use skytools::db::ConnectString;
 use skytools::{Error, Result};
 use tokio_postgres::Transaction;
 
-use super::{Batch, BatchStats, CallbackResult, Consumer, ConsumerStats, Outcome, Session};
+use super::{Batch, BatchStats, CallbackResult, Consumer, ConsumerStats, Handler, Outcome, Session};
 use crate::Event;
 use crate::batch::BatchInfo;
 
+/// How one batch is worked on: the guarantee and the callback.
+trait Step {
+    async fn run(&mut self, session: &mut Session, info: BatchInfo) -> Result<BatchStats>;
+}
+
+struct AtLeastOnce<F>(F);
+
+impl<F: AsyncFnMut(&mut Batch) -> CallbackResult> Step for AtLeastOnce<F> {
+    async fn run(&mut self, session: &mut Session, info: BatchInfo) -> Result<BatchStats> {
+        let mut batch = session.read(info).await?;
+        let outcome = (self.0)(&mut batch).await;
+        session.finish_after(batch, outcome).await
+    }
+}
+
+struct EachEvent<F>(F);
+
+impl<F: AsyncFnMut(&Event) -> CallbackResult<Outcome>> Step for EachEvent<F> {
+    async fn run(&mut self, session: &mut Session, info: BatchInfo) -> Result<BatchStats> {
+        let mut batch = session.read(info).await?;
+        while let Some(event) = batch.next_event().await? {
+            match (self.0)(&event).await {
+                Ok(Outcome::Done) => {}
+                Ok(Outcome::Retry(after)) => batch.retry(&event, after),
+                Err(error) => return session.finish_after(batch, Err(error)).await,
+            }
+        }
+        session.finish(batch).await
+    }
+}
+
+struct InTransaction<F>(F);
+
+impl<F: AsyncFnMut(&mut Batch, &mut Transaction<'_>) -> CallbackResult> Step for InTransaction<F> {
+    async fn run(&mut self, session: &mut Session, info: BatchInfo) -> Result<BatchStats> {
+        session.in_transaction(info, &mut self.0).await
+    }
+}
+
+struct ToTarget<F>(ConnectString, F);
+
+impl<F: AsyncFnMut(&mut Batch, &mut Transaction<'_>) -> CallbackResult> Step for ToTarget<F> {
+    async fn run(&mut self, session: &mut Session, info: BatchInfo) -> Result<BatchStats> {
+        session.tracked_in(&self.0, info, &mut self.1).await
+    }
+}
+
+struct Handled<H>(H);
+
+impl<H: Handler> Step for Handled<H> {
+    async fn run(&mut self, session: &mut Session, info: BatchInfo) -> Result<BatchStats> {
+        let mut batch = session.read(info).await?;
+        let outcome = self.0.batch(&mut batch).await;
+        session.finish_after(batch, outcome).await
+    }
+}
+
 impl Consumer {
+    /// Gives each batch to `handler`, at least once, until `shutdown` resolves; returns the totals.
+    ///
+    /// As [`Consumer::for_each_batch`], for tasks of their own: the future is always [`Send`]. With the loops that
+    /// take closures the compiler can prove that only when the closure borrows nothing from its captures.
+    ///
+    /// # Errors
+    /// As [`Consumer::for_each_batch`].
+    pub fn run<H, S>(
+        &self,
+        shutdown: S,
+        handler: H,
+    ) -> impl Future<Output = Result<ConsumerStats>> + Send + use<H, S>
+    where
+        H: Handler,
+        S: Future<Output = ()> + Send,
+    {
+        self.clone().drive(shutdown, Handled(handler))
+    }
+
     /// Calls `callback` with each batch, at least once, until `shutdown` resolves; returns the totals.
     ///
     /// The batch is finished when the callback returns `Ok`.
@@ -22,13 +98,12 @@ impl Consumer {
     pub async fn for_each_batch<F>(
         &self,
         shutdown: impl Future<Output = ()>,
-        mut callback: F,
+        callback: F,
     ) -> Result<ConsumerStats>
     where
         F: AsyncFnMut(&mut Batch) -> CallbackResult,
     {
-        let step = async |session: &mut Session, info| session.at_least_once(info, &mut callback).await;
-        self.drive(shutdown, step).await
+        self.clone().drive(shutdown, AtLeastOnce(callback)).await
     }
 
     /// Calls `callback` with each event, at least once, until `shutdown` resolves; returns the totals.
@@ -38,20 +113,12 @@ impl Consumer {
     pub async fn for_each_event<F>(
         &self,
         shutdown: impl Future<Output = ()>,
-        mut callback: F,
+        callback: F,
     ) -> Result<ConsumerStats>
     where
         F: AsyncFnMut(&Event) -> CallbackResult<Outcome>,
     {
-        let events = async |batch: &mut Batch| {
-            while let Some(event) = batch.next_event().await? {
-                if let Outcome::Retry(after) = callback(&event).await? {
-                    batch.retry(&event, after);
-                }
-            }
-            Ok(())
-        };
-        self.for_each_batch(shutdown, events).await
+        self.clone().drive(shutdown, EachEvent(callback)).await
     }
 
     /// Calls `callback` with each batch and a transaction on the queue's database, until `shutdown` resolves.
@@ -64,13 +131,12 @@ impl Consumer {
     pub async fn for_each_batch_in_transaction<F>(
         &self,
         shutdown: impl Future<Output = ()>,
-        mut callback: F,
+        callback: F,
     ) -> Result<ConsumerStats>
     where
         F: AsyncFnMut(&mut Batch, &mut Transaction<'_>) -> CallbackResult,
     {
-        let step = async |session: &mut Session, info| session.in_transaction(info, &mut callback).await;
-        self.drive(shutdown, step).await
+        self.clone().drive(shutdown, InTransaction(callback)).await
     }
 
     /// Calls `callback` with each batch and a transaction on the database `target`, until `shutdown` resolves.
@@ -84,18 +150,17 @@ impl Consumer {
         &self,
         target: &ConnectString,
         shutdown: impl Future<Output = ()>,
-        mut callback: F,
+        callback: F,
     ) -> Result<ConsumerStats>
     where
         F: AsyncFnMut(&mut Batch, &mut Transaction<'_>) -> CallbackResult,
     {
-        let step = async |session: &mut Session, info| session.tracked_in(target, info, &mut callback).await;
-        self.drive(shutdown, step).await
+        self.clone().drive(shutdown, ToTarget(target.clone(), callback)).await
     }
 
-    async fn drive<S>(&self, shutdown: impl Future<Output = ()>, mut step: S) -> Result<ConsumerStats>
+    async fn drive<S>(self, shutdown: impl Future<Output = ()>, mut step: S) -> Result<ConsumerStats>
     where
-        S: AsyncFnMut(&mut Session, BatchInfo) -> Result<BatchStats>,
+        S: Step,
     {
         let mut shutdown = pin!(shutdown);
         let mut session = self.session();
@@ -105,11 +170,11 @@ impl Consumer {
             let next = tokio::select! {
                 biased;
                 () = &mut shutdown => return Ok(self.stats()),
-                next = session.next() => next,
+                next = session.next_batch() => next,
             };
             let outcome = match next {
                 Ok(None) => Ok(None),
-                Ok(Some(info)) => step(&mut session, info).await.map(Some),
+                Ok(Some(info)) => step.run(&mut session, info).await.map(Some),
                 Err(error) => Err(error),
             };
             let wait = match outcome {

@@ -68,8 +68,23 @@ pub use tracking::{Position, position};
 use crate::batch::BatchLimits;
 use crate::queue;
 
-/// Whatever a callback fails with; `?` makes it from any error.
-pub type CallbackError = Box<dyn std::error::Error + Send + Sync>;
+/// Whatever a callback fails with; `?` makes it from any error, `.into()` from a text.
+///
+/// A type of its own, rather than the boxed error in it, so that the loops can be spawned: the compiler cannot
+/// yet see that a future is `Send` when a trait object is part of a higher-ranked closure's output.
+pub struct CallbackError(Box<dyn std::error::Error + Send + Sync>);
+
+impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> From<E> for CallbackError {
+    fn from(error: E) -> Self {
+        CallbackError(error.into())
+    }
+}
+
+impl std::fmt::Debug for CallbackError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// What a callback returns.
 pub type CallbackResult<T = ()> = std::result::Result<T, CallbackError>;

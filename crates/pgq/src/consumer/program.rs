@@ -8,7 +8,6 @@ use skytools::config::Config;
 use skytools::service::{Job, Signals, Turn, Work, run_loop};
 use skytools::{Error, Result};
 
-use super::session::callback_error;
 use super::{Batch, CallbackResult, Session, Settings};
 
 /// Options that every consumer program has.
@@ -65,7 +64,7 @@ impl<H: Handler> ConsumerJob<H> {
 
 impl<H: Handler> Job for ConsumerJob<H> {
     async fn work(&mut self, turn: &mut Turn) -> Result<Work> {
-        let Some(info) = self.session.next().await? else {
+        let Some(info) = self.session.next_batch().await? else {
             if self.reported.elapsed() >= self.settings.keepalive {
                 turn.stats.put("idle", self.busy.elapsed().as_secs_f64());
                 self.reported = Instant::now();
@@ -74,8 +73,7 @@ impl<H: Handler> Job for ConsumerJob<H> {
         };
         let mut batch = self.session.read(info).await?;
         let outcome = self.handler.batch(&mut batch).await;
-        outcome.map_err(|e| callback_error(self.session.consumer(), batch.info(), e))?;
-        let done = self.session.finish(batch).await?;
+        let done = self.session.finish_after(batch, outcome).await?;
         turn.stats.increase("count", i64::try_from(done.events).unwrap_or(i64::MAX));
         turn.stats.put("duration", done.duration.as_secs_f64());
         if done.retried > 0 {

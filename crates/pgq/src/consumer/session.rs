@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use futures_util::future::BoxFuture;
 use skytools::db::{ConnectString, Connection};
 use skytools::{Error, Result};
 use tokio_postgres::{GenericClient, Transaction};
@@ -16,7 +17,7 @@ use crate::batch::{self, BatchInfo};
 /// ```no_run
 /// # async fn demo(consumer: pgq::consumer::Consumer) -> skytools::Result<()> {
 /// let mut session = consumer.session();
-/// while let Some(info) = session.next().await? {
+/// while let Some(info) = session.next_batch().await? {
 ///     let mut batch = session.read(info).await?;
 ///     while let Some(event) = batch.next_event().await? {
 ///         println!("{}", event.id());
@@ -44,22 +45,26 @@ impl Session {
     ///
     /// # Errors
     /// As [`next_batch`](batch::next_batch); no connection.
-    pub async fn next(&mut self) -> Result<Option<BatchInfo>> {
-        let Consumer { connect, queue, name, limits, .. } = &self.consumer;
-        let reader = open(&mut self.reader, connect, name).await?;
-        batch::next_batch(&**reader, queue, name, limits).await
+    pub fn next_batch(&mut self) -> BoxFuture<'_, Result<Option<BatchInfo>>> {
+        Box::pin(async move {
+            let Consumer { connect, queue, name, limits, .. } = &self.consumer;
+            let reader = open(&mut self.reader, connect, name).await?;
+            batch::next_batch(&**reader, queue, name, limits).await
+        })
     }
 
-    /// Begins to read the events of the batch that [`Session::next`] opened.
+    /// Begins to read the events of the batch that [`Session::next_batch`] opened.
     ///
     /// # Errors
     /// As [`events`](batch::events).
-    pub async fn read(&mut self, info: BatchInfo) -> Result<Batch> {
-        let started = Instant::now();
-        let Consumer { connect, name, filter, .. } = &self.consumer;
-        let reader = open(&mut self.reader, connect, name).await?;
-        let events = batch::events(&**reader, info.batch_id, filter.as_deref()).await?;
-        Ok(Batch::new(info, events, started))
+    pub fn read(&mut self, info: BatchInfo) -> BoxFuture<'_, Result<Batch>> {
+        Box::pin(async move {
+            let started = Instant::now();
+            let Consumer { connect, name, filter, .. } = &self.consumer;
+            let reader = open(&mut self.reader, connect, name).await?;
+            let events = batch::events(&**reader, info.batch_id, filter.as_deref()).await?;
+            Ok(Batch::new(info, events, started))
+        })
     }
 
     /// Finishes a batch after its work is done: at-least-once. Events to be retried go back in the same
@@ -67,32 +72,31 @@ impl Session {
     ///
     /// # Errors
     /// As [`finish_batch`](batch::finish_batch) and [`event_retry`](batch::event_retry).
-    pub async fn finish(&mut self, batch: Batch) -> Result<BatchStats> {
-        let remains = batch.into_remains();
-        let Consumer { connect, name, .. } = &self.consumer;
-        let reader = open(&mut self.reader, connect, name).await?;
-        let retried = if remains.wants_retry() {
-            let tx = reader.transaction().await?;
-            let retried = put_back(&tx, &remains).await?;
-            batch::finish_batch(&tx, remains.info.batch_id).await?;
-            tx.commit().await?;
-            retried
-        } else {
-            batch::finish_batch(&**reader, remains.info.batch_id).await?;
-            0
-        };
-        Ok(self.done(&remains, retried, false))
+    pub fn finish(&mut self, batch: Batch) -> BoxFuture<'_, Result<BatchStats>> {
+        Box::pin(async move {
+            let remains = batch.into_remains();
+            let Consumer { connect, name, .. } = &self.consumer;
+            let reader = open(&mut self.reader, connect, name).await?;
+            let retried = if remains.wants_retry() {
+                let tx = reader.transaction().await?;
+                let retried = put_back(&tx, &remains).await?;
+                batch::finish_batch(&tx, remains.info.batch_id).await?;
+                tx.commit().await?;
+                retried
+            } else {
+                batch::finish_batch(&**reader, remains.info.batch_id).await?;
+                0
+            };
+            Ok(self.done(&remains, retried, false))
+        })
     }
 
-    /// Runs one batch at-least-once.
-    pub(super) async fn at_least_once<F>(&mut self, info: BatchInfo, callback: &mut F) -> Result<BatchStats>
-    where
-        F: AsyncFnMut(&mut Batch) -> CallbackResult,
-    {
-        let mut batch = self.read(info).await?;
-        let outcome = callback(&mut batch).await;
-        outcome.map_err(|e| callback_error(&self.consumer, batch.info(), e))?;
-        self.finish(batch).await
+    /// Finishes a batch if its callback succeeded.
+    pub(super) async fn finish_after(&mut self, batch: Batch, outcome: CallbackResult) -> Result<BatchStats> {
+        match outcome {
+            Ok(()) => self.finish(batch).await,
+            Err(error) => Err(callback_error(&self.consumer, batch.info(), error)),
+        }
     }
 
     /// Runs one batch inside a transaction of the queue's database that also finishes it.
@@ -203,12 +207,12 @@ async fn put_back<C: GenericClient + Sync>(client: &C, remains: &Remains) -> Res
 }
 
 /// Keeps the kind of errors of this suite and of the driver, so that a lost connection in a callback is retried.
-pub(super) fn callback_error(consumer: &Consumer, info: &BatchInfo, error: CallbackError) -> Error {
+fn callback_error(consumer: &Consumer, info: &BatchInfo, error: CallbackError) -> Error {
     let doing = format!(
         "consumer \"{}\" of queue \"{}\", batch {} (ticks {} to {})",
         consumer.name, consumer.queue, info.batch_id, info.prev_tick_id, info.tick_id
     );
-    match error.downcast::<Error>() {
+    match error.0.downcast::<Error>() {
         Ok(own) => own.context(doing),
         Err(error) => match error.downcast::<tokio_postgres::Error>() {
             Ok(driver) => Error::from(*driver).context(doing),
