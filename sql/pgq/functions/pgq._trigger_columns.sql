@@ -51,6 +51,26 @@ begin
 end;
 $$ language plpgsql stable;
 
+create or replace function pgq._column_equal(i_type oid, i_left text, i_right text)
+returns text as $$
+-- Writes the SQL that compares two values of a type; "null" when their text has to decide.
+declare
+    _op text := pgq._type_equality(i_type);
+    _base oid := i_type;
+    _next oid;
+    _cast text := '';
+begin
+    loop
+        select t.typbasetype into _next from pg_catalog.pg_type t where t.oid = _base and t.typtype = 'd';
+        exit when not found;
+        -- operators over anyenum and the like do not take a domain; the cast only changes the label
+        _base := _next;
+        _cast := '::' || pg_catalog.format_type(_base, -1);
+    end loop;
+    return coalesce('(' || i_left || ')' || _cast || ' operator(' || _op || ') (' || i_right || ')' || _cast, 'null');
+end;
+$$ language plpgsql stable;
+
 create or replace function pgq._column_text(i_type oid, i_value text)
 returns text as $$
 -- Writes the SQL that turns a value into text by the output function of its type, null staying null.
@@ -65,15 +85,18 @@ declare
     _base oid := i_type;
 begin
     loop
-        select t.typtype, t.typbasetype, t.typoutput, p.proname, p.pronamespace into _out
-          from pg_catalog.pg_type t join pg_catalog.pg_proc p on p.oid = t.typoutput
+        select t.typtype, t.typbasetype, p.proname, p.pronamespace, a.oid as takes, a.typtype as takes_type into _out
+          from pg_catalog.pg_type t
+               join pg_catalog.pg_proc p on p.oid = t.typoutput
+               join pg_catalog.pg_type a on a.oid = p.proargtypes[0]
          where t.oid = _base;
         exit when _out.typtype <> 'd';
         _base := _out.typbasetype;
     end loop;
     if _base in ('text'::pg_catalog.regtype, 'varchar'::pg_catalog.regtype) then
         return i_value || case when i_type = 'text'::pg_catalog.regtype then '' else '::pg_catalog.text' end;
-    elsif _out.pronamespace = 'pg_catalog'::pg_catalog.regnamespace and _base < 16384 then
+    elsif _out.pronamespace = 'pg_catalog'::pg_catalog.regnamespace and _base < 16384
+          and (_out.takes = _base or _out.takes_type = 'p') then
         return 'pg_catalog.textin(pg_catalog.' || _out.proname || '(' || i_value || '))';
     end if;
     return 'case when ' || i_value || ' is distinct from null then pg_catalog.format(''%s'', ' || i_value || ') end';

@@ -23,7 +23,6 @@ declare
     _key text[] := '{}';
     _ignored text[];
     _text text;
-    _op text;
     _checked boolean;
     _x record;
 begin
@@ -58,9 +57,10 @@ begin
     -- key: in the order of the index
     _p.identity_index := coalesce(pg_get_replica_identity_index(i_relid), 0::oid);
     _p.key_index := coalesce((select x.indexrelid from pg_index x where x.indrelid = i_relid and x.indisprimary), 0::oid);
-    if _p.key_index <> 0 then
-        _p.key_def := pg_get_indexdef(_p.key_index);
-    end if;
+    _p.key_names := array(
+        select pg_get_indexdef(_p.key_index, k, false)
+          from generate_series(1, (select x.indnkeyatts from pg_index x where x.indexrelid = _p.key_index)) k
+         order by k);
     if _o.pkey is not null then
         _key := string_to_array(_o.pkey, ',');
         _p.key_text := _o.pkey;
@@ -141,9 +141,8 @@ begin
         end loop;
 
         _checked := i_kind = 'sqltriga' or _o.ignored is not null or _c.name = any (_key);
-        _op := case when _checked then pgq._type_equality(_c.type) end;
-        _equal := _equal || case when _op is null then 'null'
-            else '($1).' || _c.ident || ' operator(' || _op || ') ($2).' || _c.ident end;
+        _equal := _equal || case when _checked
+            then pgq._column_equal(_c.type, '($1).' || _c.ident, '($2).' || _c.ident) else 'null' end;
     end loop;
     _p.compare := i_kind = 'sqltriga' or _o.ignored is not null;
 
@@ -151,6 +150,18 @@ begin
                || array_to_string(_new, ',') || ']::pg_catalog.text[]';
     _p.update_sql := _p.row_sql || ',array[' || array_to_string(_old, ',') || ']::pg_catalog.text[],array['
                   || array_to_string(_equal, ',') || ']::pg_catalog.bool[]';
+
+    -- format() takes 99 values; a separator inside of a value is noticed by the count of pieces
+    if i_kind <> 'jsontriga' and cardinality(_p.cols) between 1 and 99 then
+        _text := (select string_agg('($1).' || quote_ident(c), ',' order by nr) from unnest(_p.cols) with ordinality u (c, nr));
+        _p.fast_sql := 'select pg_catalog.format(E''%s' || repeat('\x01%s', cardinality(_p.cols) - 1) || ''',' || _text || ')';
+        _text := (select string_agg('($2).' || quote_ident(c), ',' order by nr)
+                    from unnest(_p.cols, _p.is_key) with ordinality u (c, is_key, nr) where is_key);
+        if _text is not null and not _p.compare and not _p.backup then
+            _p.fast_key_sql := _p.fast_sql || ',pg_catalog.format(E''%s'
+                || repeat('\x01%s', (select count(*)::int4 from unnest(_p.is_key) k where k) - 1) || ''',' || _text || ')';
+        end if;
+    end if;
 
     _p.over_field := _o.fields;
     _p.over_sql := '{}';

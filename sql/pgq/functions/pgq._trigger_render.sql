@@ -1,23 +1,20 @@
-create or replace function pgq._trigger_urlenc(i_plan pgq.trigger_plan, i_values text[])
+create or replace function pgq._trigger_urlenc(i_label text[], i_role text[], i_values text[])
 returns text as $$
 -- Writes a row as url-encoded pairs: col=value&col=value, a null as the bare name.
 --
 -- Parameters:
---      i_values    - values of all live columns, in table order
+--      all live columns in table order: encoded names, roles (d is data), values
 declare
     _pieces text[] := '{}';
     _v text;
 begin
     for _i in 1 .. pg_catalog.cardinality(i_values) loop
-        if i_plan.role[_i] = 'd' then
+        if i_role[_i] = 'd' then
             _v := i_values[_i];
-            if _v is null then
-                _pieces := _pieces || i_plan.label[_i];
-            elsif i_plan.class[_i] = 'n' then
-                _pieces := _pieces || (i_plan.label[_i] || '=' || _v);
-            else
-                _pieces := _pieces || (i_plan.label[_i] || '=' || pgq._urlencode(_v));
-            end if;
+            _pieces := _pieces || case
+                when _v is null then i_label[_i]
+                when _v !~ '[^A-Za-z0-9_.-]' collate "C" then i_label[_i] || '=' || _v
+                else i_label[_i] || '=' || pgq._urlencode(_v) end;
         end if;
     end loop;
     return pg_catalog.array_to_string(_pieces, '&');

@@ -29,7 +29,7 @@ begin
                 'tune_storage', 'seq_setval', 'create_queue', 'drop_queue', 'set_queue_config', 'insert_event_raw',
                 'event_retry_raw', '_settle_queue_state', 'apply_token']),
             ('londiste_writer', array['apply_token']),
-            ('', array['_queue_state_changed', '_trigger_options', '_trigger_expression', '_type_equality', '_column_text'])
+            ('', array['_queue_state_changed', '_trigger_options', '_trigger_expression', '_type_equality', '_column_equal', '_column_text'])
         ) v (role, names)
     loop
         for _grantee in

@@ -4,6 +4,9 @@
 -- table, therefore nobody but pgq._trigger_plan() (SECURITY DEFINER) may write here: a session
 -- setting would do the same job, but anybody could plant SQL in it for a more privileged function
 -- that happens to write a captured table.  Every use checks the plan against the live table.
+--
+-- fast_sql has PostgreSQL write the whole row by one format() call, which costs a quarter of asking for
+-- each value with its type (row_sql).  It serves when nothing depends on types and the text can be taken apart again.
 create unlogged table if not exists pgq.trigger_plan (
     relid           oid         not null,
     kind            text        not null,   -- logutriga, sqltriga, jsontriga
@@ -14,7 +17,7 @@ create unlogged table if not exists pgq.trigger_plan (
     last_attnum     int2        not null,   -- a column beyond this one is news
     identity_index  oid         not null,   -- as pg_get_replica_identity_index() saw it, 0 = none
     key_index       oid         not null,   -- index of the primary key, 0 = none
-    key_def         text,                   -- its definition: names and order of key columns
+    key_names       text[]      not null,   -- its columns as pg_get_indexdef() writes them
 
     queue           text        not null,
     skip            boolean     not null,
@@ -32,6 +35,8 @@ create unlogged table if not exists pgq.trigger_plan (
     class           text[]      not null,   -- how a value is written: s text, n as it is, b boolean
     label           text[]      not null,   -- the column name as the format writes it
     compare         boolean     not null,   -- updates need to know which columns changed
+    fast_sql        text,                   -- $1 row: all values as text, in one piece
+    fast_key_sql    text,                   -- $1 new, $2 old: all new values, old key values
     row_sql         text        not null,   -- $1 row: types, values
     update_sql      text        not null,   -- $1 new, $2 old: types, new values, old values, equal
 

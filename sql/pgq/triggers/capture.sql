@@ -23,7 +23,11 @@ returns trigger as $fn$
 --      wrong arguments; serialization_failure when the table was altered after the snapshot was taken
 declare
     _p pgq.trigger_plan%rowtype;
+    _stale boolean;
     _fresh boolean := false;
+    _done boolean;
+    _text text;
+    _key_text text;
     _types oid[];
     _new text[];
     _old text[];
@@ -31,6 +35,7 @@ declare
     _changed boolean := false;
     _ignored boolean := false;
     _n integer;
+    _row record;
     _field text;
     _value text;
     _present boolean;
@@ -50,15 +55,21 @@ begin
     select t.* into _p
       from pgq.trigger_plan t
      where t.relid = tg_relid and t.kind = '@KIND@' and t.args = tg_argv;
-    if not found
-       or _p.home <> 'pgq.trigger_plan'::pg_catalog.regclass
-       or _p.rel_name <> tg_table_name or _p.rel_schema <> tg_table_schema
-       or pg_catalog.has_column_privilege(tg_relid, (_p.last_attnum + 1)::int2, 'select') is not null
-       or _p.identity_index <> coalesce(pg_catalog.pg_get_replica_identity_index(tg_relid), 0::oid)
-       or _p.key_def is distinct from pg_catalog.pg_get_indexdef(_p.key_index)
-       or (_p.key_index = 0
-           and exists (select 1 from pg_catalog.pg_index x where x.indrelid = tg_relid and x.indisprimary))
-    then
+    _stale := not found
+        or _p.home <> 'pgq.trigger_plan'::pg_catalog.regclass
+        or _p.rel_name <> tg_table_name or _p.rel_schema <> tg_table_schema
+        or pg_catalog.has_column_privilege(tg_relid, (_p.last_attnum + 1)::int2, 'select') is not null
+        or _p.identity_index <> coalesce(pg_catalog.pg_get_replica_identity_index(tg_relid), 0::oid);
+    if not _stale then
+        for _i in 1 .. pg_catalog.cardinality(_p.key_names) loop
+            _stale := _stale or pg_catalog.pg_get_indexdef(_p.key_index, _i, false) is distinct from _p.key_names[_i];
+        end loop;
+        if _p.identity_index <> _p.key_index then
+            _stale := _stale or _p.key_index <> coalesce(
+                (select x.indexrelid from pg_catalog.pg_index x where x.indrelid = tg_relid and x.indisprimary), 0::oid);
+        end if;
+    end if;
+    if _stale then
         _p := pgq._trigger_plan(tg_relid, '@KIND@', tg_argv);
         _fresh := true;
     end if;
@@ -87,27 +98,69 @@ begin
     end if;
 
     -- The values, as text.  Types and names are resolved anew at each execution; a mismatch means DDL.
-    while tg_op <> 'TRUNCATE' loop
+    _done := tg_op = 'TRUNCATE';
+    while not _done loop
         begin
             if tg_op = 'UPDATE' then
-                execute _p.update_sql into _types, _new, _old, _equal using new, old;
-            elsif tg_op = 'INSERT' then
-                execute _p.row_sql into _types, _new using new;
+                if _p.fast_key_sql is not null and pg_catalog.current_setting('extra_float_digits')::int4 > 0 then
+                    execute _p.fast_key_sql into _text, _key_text using new, old;
+                    _new := pg_catalog.string_to_array(_text, E'\x01');
+                    _done := pg_catalog.cardinality(_new) = pg_catalog.cardinality(_p.cols);
+                    if _done then
+                        -- keys of the same text are the same; whether others are, their type decides below
+                        _text := null;
+                        for _i in 1 .. pg_catalog.cardinality(_new) loop
+                            if _p.is_key[_i] then
+                                _done := _done and _new[_i] <> '';
+                                _text := pg_catalog.concat(_text || E'\x01', _new[_i]);
+                            end if;
+                        end loop;
+                        _done := _done and _text = _key_text;
+                    end if;
+                    if _done and '' = any (_new) then
+                        -- a row without empty strings has no two quotes side by side in its text
+                        _done := pg_catalog.strpos(pg_catalog.format('%s', new), '""') = 0;
+                        _new := pg_catalog.array_replace(_new, '', null);
+                    end if;
+                end if;
+                if _done then
+                    _equal := _p.is_key;
+                else
+                    execute _p.update_sql into _types, _new, _old, _equal using new, old;
+                    _done := _types = _p.types;
+                end if;
             else
-                execute _p.row_sql into _types, _new using old;
+                if tg_op = 'DELETE' then
+                    _row := old;
+                else
+                    _row := new;
+                end if;
+                if _p.fast_sql is not null then
+                    execute _p.fast_sql into _text using _row;
+                    _new := pg_catalog.string_to_array(_text, E'\x01');
+                    _done := pg_catalog.cardinality(_new) = pg_catalog.cardinality(_p.cols);
+                    if _done and '' = any (_new) then
+                        _done := pg_catalog.strpos(pg_catalog.format('%s', _row), '""') = 0;
+                        _new := pg_catalog.array_replace(_new, '', null);
+                    end if;
+                end if;
+                if not _done then
+                    execute _p.row_sql into _types, _new using _row;
+                    _done := _types = _p.types;
+                end if;
             end if;
         exception
-            when undefined_column or undefined_function or undefined_object then
+            when undefined_column or undefined_function or undefined_object or datatype_mismatch then
                 if _fresh and pg_catalog.current_setting('transaction_isolation') = 'read committed' then
                     raise;
                 end if;
-                _types := null;
+                _done := false;
             when program_limit_exceeded then
                 raise exception 'changes of table %.% cannot be logged: a row larger than 1 GB',
                         pg_catalog.quote_ident(tg_table_schema), pg_catalog.quote_ident(tg_table_name)
                     using errcode = 'program_limit_exceeded', detail = sqlerrm;
         end;
-        exit when _types = _p.types;
+        exit when _done;
         if _fresh then
             raise exception 'table %.% was altered after the snapshot of this transaction was taken',
                     pg_catalog.quote_ident(tg_table_schema), pg_catalog.quote_ident(tg_table_name)
@@ -121,7 +174,7 @@ begin
     if tg_op = 'UPDATE' then
         for _i in 1 .. pg_catalog.cardinality(_new) loop
             if _p.compare or _p.is_key[_i] then
-                if _equal[_i] is null then
+                if _equal[_i] is null then      -- a null, or a type without an equality
                     _equal[_i] := _new[_i] is not distinct from _old[_i];
                 end if;
                 if not _equal[_i] then
@@ -154,7 +207,7 @@ begin
         _ev[2] := '';
     elsif '@KIND@' = 'logutriga' then
         _ev[1] := pg_catalog."left"(tg_op, 1) || ':' || _p.key_text;
-        _ev[2] := pgq._trigger_urlenc(_p, _new);
+        _ev[2] := pgq._trigger_urlenc(_p.label, _p.role, _new);
     else
         _ev[1] := pg_catalog."left"(tg_op, 1);
         _ev[2] := pgq._trigger_sql(_p, tg_op, _new, _old, _equal);
@@ -162,7 +215,7 @@ begin
     _ev[3] := _p.table_text;
     if _p.backup and tg_op = 'UPDATE' then
         _ev[4] := case '@KIND@' when 'jsontriga' then pgq._trigger_json(_p, _old)
-                                else pgq._trigger_urlenc(_p, _old) end;
+                                else pgq._trigger_urlenc(_p.label, _p.role, _old) end;
     end if;
 
     if 'm' = any (_p.role) and tg_op <> 'TRUNCATE' then
