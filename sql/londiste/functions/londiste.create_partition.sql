@@ -92,9 +92,9 @@ begin
            and not t.tgisinternal
          order by t.tgname
     loop
-        l_sql := ' ON ' || l_parent || ' ';
+        l_sql := ' ON ' || l_parent;
         l_pos := position(l_sql in l_item.def);
-        execute overlay(l_item.def placing ' ON ' || l_child || ' ' from l_pos for length(l_sql));
+        execute overlay(l_item.def placing ' ON ' || l_child from l_pos for length(l_sql));
         if l_item.tgenabled <> 'O' then
             execute format('alter table %s %s trigger %I', l_child,
                            case l_item.tgenabled when 'D' then 'disable'
@@ -110,9 +110,9 @@ begin
          where r.ev_class = l_rel
          order by r.rulename
     loop
-        l_sql := ' TO ' || l_parent || ' ';
+        l_sql := ' TO ' || l_parent;
         l_pos := position(l_sql in l_item.def);
-        execute overlay(l_item.def placing ' TO ' || l_child || ' ' from l_pos for length(l_sql));
+        execute overlay(l_item.def placing ' TO ' || l_child from l_pos for length(l_sql));
         if l_item.ev_enabled <> 'O' then
             execute format('alter table %s %s rule %I', l_child,
                            case l_item.ev_enabled when 'D' then 'disable'
