@@ -1,0 +1,108 @@
+//! `tables`: the tables that this node replicates.
+
+use std::process::ExitCode;
+
+use serde_json::{Map, Value};
+use skytools::Result;
+
+use super::listing::{Cell, Listing};
+use super::session::{Session, expect_args};
+use crate::{MergeState, TableAttrs, TableRow};
+
+/// Shows the tables of this node, how far their copy has come, and their attributes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[arg(hide = true)]
+    args: Vec<String>,
+    /// Only the names, one per line.
+    #[arg(long)]
+    names_only: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// No node of the queue in this database.
+pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
+    expect_args("tables", &args.args, &[])?;
+    let local = session.local().await?;
+    session.local_node(&*local).await?;
+    let mut tables = TableRow::load_all(&*local, session.queue()).await?;
+    tables.retain(|t| t.local);
+    tables.sort_by(|a, b| a.table_name.cmp(&b.table_name));
+    if args.names_only {
+        if args.json {
+            println!("{:#}", tables.iter().map(|t| Value::from(t.table_name.as_str())).collect::<Value>());
+        } else {
+            tables.iter().for_each(|t| println!("{}", t.table_name));
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut listing = Listing::new("Tables on node", &["table_name", "merge_state", "table_attrs"]);
+    for table in tables {
+        listing.push(vec![table.table_name.into(), state_cell(table.merge_state), attrs_cell(&table.attrs)]);
+    }
+    listing.print(args.json);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn state_cell(state: MergeState) -> Cell {
+    state.to_stored().into()
+}
+
+/// Attributes in the notation of a Python dictionary, as the original prints them.
+fn attrs_cell(attrs: &TableAttrs) -> Cell {
+    let json = attrs.iter().map(|(k, v)| (k.to_owned(), Value::from(v))).collect::<Map<_, _>>();
+    if attrs.is_empty() {
+        return Cell::new("", Value::Object(json));
+    }
+    let pairs: Vec<String> = attrs
+        .iter()
+        .map(|(k, v)| format!("{}: {}", python_string(k), v.map_or_else(|| "None".to_owned(), python_string)))
+        .collect();
+    Cell::new(format!("{{{}}}", pairs.join(", ")), Value::Object(json))
+}
+
+fn python_string(text: &str) -> String {
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+    let mut out = String::from(quote);
+    for c in text.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c == quote => {
+                out.push('\\');
+                out.push(c);
+            }
+            c => out.push(c),
+        }
+    }
+    out.push(quote);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_look_like_a_python_dictionary() {
+        let attrs =
+            TableAttrs::parse(Some("handler=londiste%28ignore_truncate%3d1%29&x&copy_node=it%27s")).unwrap();
+        let expected = "{'handler': 'londiste(ignore_truncate=1)', 'x': None, 'copy_node': \"it's\"}";
+        assert_eq!(
+            attrs_cell(&attrs),
+            Cell::new(
+                expected,
+                serde_json::json!({"handler": "londiste(ignore_truncate=1)", "x": null, "copy_node": "it's"})
+            )
+        );
+        assert_eq!(attrs_cell(&TableAttrs::default()), Cell::new("", serde_json::json!({})));
+        assert_eq!(python_string("a'b\"\\"), r#"'a\'b"\\'"#);
+    }
+}
