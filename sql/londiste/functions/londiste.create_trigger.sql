@@ -175,9 +175,12 @@ begin
         if l_table <> l_dest or l_kind = 'p' then
             l_args := l_args || format('ev_extra1=%L', l_table);
         end if;
-        -- The C function refuses expressions in a truncate trigger.
+        -- The C function refuses expressions in a truncate trigger, ours takes
+        -- strings there.
         if l_table <> l_dest and split_part(coalesce(pgq.version(), '3'), '.', 1)::int4 >= 4 then
-            l_truncate_args := l_truncate_args || format('ev_extra1=%L', l_table);
+            l_truncate_args := l_truncate_args
+                || case when position('\' in l_table) = 0 then format('ev_extra1=%L', l_table)
+                        else 'ev_extra1=' || repeat('$', 2) || l_table || repeat('$', 2) end;
         end if;
     end if;
 

@@ -54,3 +54,10 @@ select pg_temp.eq(f::text, '(200,"Table removed: other.glob")') from londiste.lo
 select pg_temp.eq(pg_temp.triggers('"Local Name"'), '-');
 select pg_temp.eq(f::text, '(200,"Table removed: public.virt")') from londiste.local_remove_table('q', 'virt') f;
 select pg_temp.rows('select table_name from londiste.get_table_list(''q'')', '("public.Odd T")|(public.nokey)');
+
+-- truncation of a renamed table carries the global name too (the C triggers cannot)
+create table "Real" (id int primary key);
+select londiste.local_add_table('q', 'other.glob', null, null, 'Real');
+truncate "Real";
+select pg_temp.eq(reverse(split_part(reverse(pg_temp.events('q')), '|', 1)),
+    case when split_part(pgq.version(), '.', 1) >= '4' then 'R  other.glob' else 'R  public.Real' end);

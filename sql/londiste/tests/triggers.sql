@@ -95,6 +95,14 @@ select pg_temp.eq(f.ret_code::text || (f.ret_note like 'Schema of table dot.ted.
 select pg_temp.eq(f.ret_code::text || (f.ret_note like 'Table public.dot.table has a dot%'), '400true') from londiste.local_add_table('q', 'public.dot.table') f;
 select pg_temp.eq(f.ret_code::text, '200') from londiste.local_add_table('q', 'undotted', null, null, 'public.dot.table') f;
 
+-- odd global names reach row and truncate events
+create table odd_dest (id int primary key);
+select londiste.local_add_table('q', 'S.it''s \back', null, null, 'odd_dest');
+insert into odd_dest values (1);
+select pg_temp.eq(reverse(split_part(reverse(pg_temp.events('q')), '|', 1)), 'I:id id=1 S.it''s \back');
+truncate odd_dest;
+select pg_temp.eq(reverse(split_part(reverse(pg_temp.events('q')), '|', 1)), case when split_part(pgq.version(), '.', 1) >= '4' then 'R  S.it''s \back' else 'R  public.odd_dest' end);
+
 -- another trigger comes first
 create function pg_temp.noop() returns trigger as $$ begin return new; end; $$ language plpgsql;
 create table t2 (id int primary key);
