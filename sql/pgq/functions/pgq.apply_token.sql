@@ -6,18 +6,13 @@ returns text as $$
 --      select set_config('skytools.apply_token', pgq.apply_token('queue'), false)
 -- on its connection.  Executing this function is what makes a worker, so PUBLIC may not.
 --
--- Errors:
---      queue not found
+-- The name is that of the queue or cascade: a leaf has no queue of its own.
+--
 -- Tables directly manipulated:
 --      insert - pgq.apply_token
 declare
     _token text;
 begin
-    if not exists (select 1 from pgq.queue where queue_name = i_queue_name) then
-        raise exception 'queue "%" does not exist', i_queue_name
-            using errcode = 'undefined_object',
-                  hint = 'Create it with pgq.create_queue().';
-    end if;
     insert into pgq.apply_token (queue_name, token)
         values (i_queue_name, replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''))
         on conflict (queue_name) do nothing;
