@@ -1,0 +1,106 @@
+//! What capture costs the application's own writes.
+
+use anyhow::Result;
+use skytools::install::Module;
+
+use crate::Settings;
+use crate::ground;
+use crate::harness::{Better, Comparison, Contender};
+
+const TABLE: &str = "create table acc (id bigint primary key, grp int not null, name text, balance numeric(12,2) not null, note text, updated timestamptz not null default now());
+    create sequence acc_id";
+
+const WIDE: &str = "create table wide (id bigint primary key, a1 int, a2 int, a3 bigint, a4 bigint, t1 text, t2 text, t3 text, t4 text, n1 numeric, n2 numeric, d1 date, d2 timestamptz, b1 boolean, f1 float8, j1 jsonb, u1 uuid, t5 text, t6 text, t7 text)";
+
+/// How a contender captures.
+struct Kind {
+    db: &'static str,
+    name: String,
+    /// `create trigger …` statements; `{t}` is the table. Empty: no capture.
+    trigger: String,
+    target: [Option<f64>; 4],
+}
+
+/// Runs all comparisons of capture.
+///
+/// # Errors
+/// A server or a contender fails.
+pub fn run(settings: &Settings) -> Result<()> {
+    let cluster = ground::cluster()?;
+    let original = ground::original(&cluster, "orig")?;
+    let ours = ground::ours(&cluster, "ours", &[Module::Pgq])?;
+    cluster.create_database("plain")?;
+    let generic = "create trigger capture after insert or update or delete on {t} for each row execute function pgq.logutriga('q')";
+    let kinds = [
+        Kind {
+            db: "orig",
+            name: format!("{original} logutriga"),
+            trigger: generic.into(),
+            target: [None; 4],
+        },
+        Kind { db: "plain", name: "no trigger".into(), trigger: String::new(), target: [None; 4] },
+        Kind {
+            db: "ours",
+            name: format!("{ours} generic logutriga"),
+            trigger: generic.into(),
+            target: [Some(0.0); 4],
+        },
+    ];
+    for kind in &kinds {
+        if kind.db != "plain" {
+            cluster.psql(kind.db, "select pgq.create_queue('q')")?;
+        }
+        for (table, ddl) in [("acc", TABLE), ("wide", WIDE)] {
+            cluster.psql(kind.db, ddl)?;
+            if !kind.trigger.is_empty() {
+                cluster.psql(kind.db, &kind.trigger.replace("{t}", table))?;
+            }
+        }
+    }
+    let cluster = &cluster;
+    let compare = |title: &str, unit, better, which: usize, measure: &dyn Fn(&str) -> Result<f64>| {
+        Comparison {
+            title: title.into(),
+            unit,
+            better,
+            reference: 0,
+            contenders: kinds
+                .iter()
+                .map(|kind| Contender {
+                    name: kind.name.clone(),
+                    target: kind.target[which],
+                    measure: Box::new(move || measure(kind.db)),
+                })
+                .collect(),
+        }
+        .run(settings.rounds, settings.json)
+    };
+    compare("capture, one row per transaction, 2 clients", "tps", Better::Higher, 0, &|db| {
+        ground::tps(
+            cluster,
+            db,
+            "insert into acc (id, grp, name, balance, note) values (nextval('acc_id'), 5, 'name of the row', 12.34, 'some note')",
+            2,
+            settings.seconds,
+        )
+    })?;
+    compare("capture, 200 000 rows in one INSERT", "s", Better::Lower, 1, &|db| {
+        cluster.psql(db, "truncate acc")?;
+        ground::seconds(
+            cluster,
+            db,
+            "insert into acc (id, grp, name, balance, note) select g, g % 10, 'name ' || g, g * 1.25, 'some note' from generate_series(1, 200000) g",
+        )
+    })?;
+    compare("capture, 200 000 rows in one UPDATE", "s", Better::Lower, 2, &|db| {
+        ground::seconds(cluster, db, "update acc set balance = balance + 1")
+    })?;
+    compare("capture, 20 000 rows of a wide table in one INSERT", "s", Better::Lower, 3, &|db| {
+        cluster.psql(db, "truncate wide")?;
+        ground::seconds(
+            cluster,
+            db,
+            "insert into wide select g, g, g, g, g, 'text ' || g, 'text & more', repeat('x', 100), null, g * 1.5, g, '2020-01-01', now(), true, g / 3.0, '{\"a\": 1}', gen_random_uuid(), '', 'é', 'end' from generate_series(1, 20000) g",
+        )
+    })
+}

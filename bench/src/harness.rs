@@ -1,0 +1,189 @@
+//! How a figure is made: every contender in one run, after a warm-up, several rounds, the order rotated each round.
+//!
+//! A fixed order once made one contender look twice as fast as it was; absolute times of different runs are
+//! never compared.
+
+use anyhow::{Result, ensure};
+use serde_json::json;
+
+/// Whether large or small figures are good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Better {
+    /// Rates.
+    Higher,
+    /// Durations and sizes.
+    Lower,
+}
+
+/// One of the things compared.
+pub struct Contender<'a> {
+    /// What it is, with its version.
+    pub name: String,
+    /// One measurement, in the unit of the comparison.
+    pub measure: Box<dyn FnMut() -> Result<f64> + 'a>,
+    /// Whether this is ours, and which target it has against the peer (ratio, "at least").
+    pub target: Option<f64>,
+}
+
+impl<'a> Contender<'a> {
+    /// A peer or a baseline.
+    pub fn peer(name: impl Into<String>, measure: impl FnMut() -> Result<f64> + 'a) -> Self {
+        Contender { name: name.into(), measure: Box::new(measure), target: None }
+    }
+
+    /// One of ours, with the ratio it must reach against the reference.
+    pub fn ours(name: impl Into<String>, target: f64, measure: impl FnMut() -> Result<f64> + 'a) -> Self {
+        Contender { name: name.into(), measure: Box::new(measure), target: Some(target) }
+    }
+}
+
+/// A comparison of several contenders; ratios are against the contender at `reference`.
+pub struct Comparison<'a> {
+    /// Title of the figure.
+    pub title: String,
+    /// Unit of the values.
+    pub unit: &'static str,
+    /// Direction.
+    pub better: Better,
+    /// The contenders.
+    pub contenders: Vec<Contender<'a>>,
+    /// Index of the one that ratios refer to.
+    pub reference: usize,
+}
+
+/// The figures of one contender.
+#[derive(Debug, Clone)]
+pub struct Figure {
+    /// Name with version.
+    pub name: String,
+    /// All rounds, without the warm-up.
+    pub runs: Vec<f64>,
+    /// The target ratio, for ours.
+    pub target: Option<f64>,
+}
+
+impl Figure {
+    /// The median of the rounds.
+    pub fn median(&self) -> f64 {
+        let mut sorted = self.runs.clone();
+        sorted.sort_by(f64::total_cmp);
+        match sorted.len() {
+            0 => f64::NAN,
+            n if n % 2 == 1 => sorted[n / 2],
+            n => f64::midpoint(sorted[n / 2 - 1], sorted[n / 2]),
+        }
+    }
+}
+
+impl Comparison<'_> {
+    /// Runs everything and prints a table, or one JSON line per figure of ours.
+    ///
+    /// # Errors
+    /// A contender fails.
+    pub fn run(mut self, rounds: usize, as_json: bool) -> Result<()> {
+        ensure!(rounds >= 1 && self.reference < self.contenders.len(), "nothing to compare");
+        let mut figures: Vec<Figure> = self
+            .contenders
+            .iter()
+            .map(|c| Figure { name: c.name.clone(), runs: Vec::new(), target: c.target })
+            .collect();
+        let count = self.contenders.len();
+        for round in 0..=rounds {
+            for position in 0..count {
+                let at = (position + round) % count;
+                let value = (self.contenders[at].measure)()?;
+                // Round 0 warms caches and plans.
+                if round > 0 {
+                    figures[at].runs.push(value);
+                }
+            }
+        }
+        self.print(&figures, as_json);
+        Ok(())
+    }
+
+    /// How good `figure` is against the reference: 2.0 = twice as fast, whatever the direction.
+    fn ratio(&self, figures: &[Figure], figure: &Figure) -> f64 {
+        let reference = figures[self.reference].median();
+        match self.better {
+            Better::Higher => figure.median() / reference,
+            Better::Lower => reference / figure.median(),
+        }
+    }
+
+    fn print(&self, figures: &[Figure], as_json: bool) {
+        if as_json {
+            for figure in figures.iter().filter(|f| f.target.is_some()) {
+                let peer = &figures[self.reference];
+                println!(
+                    "{}",
+                    json!({
+                        "figure": self.title, "unit": self.unit, "name": figure.name, "ours": figure.median(),
+                        "peer": peer.name, "peer_value": peer.median(), "ratio": self.ratio(figures, figure),
+                        "target": figure.target, "runs": figure.runs, "peer_runs": peer.runs,
+                    })
+                );
+            }
+            return;
+        }
+        println!("\n{} ({})", self.title, self.unit);
+        let width = figures.iter().map(|f| f.name.chars().count()).max().unwrap_or(0);
+        for figure in figures {
+            let ratio = self.ratio(figures, figure);
+            let low = figure.runs.iter().copied().fold(f64::INFINITY, f64::min);
+            let high = figure.runs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let verdict = match figure.target {
+                Some(target) if ratio >= target => format!("target {target:.2}: reached"),
+                Some(target) => format!("target {target:.2}: MISSED"),
+                None => String::new(),
+            };
+            println!(
+                "  {:width$}  {:>12}  {ratio:>6.2} x  ({} … {})  {verdict}",
+                figure.name,
+                number(figure.median()),
+                number(low),
+                number(high)
+            );
+        }
+    }
+}
+
+fn number(value: f64) -> String {
+    if value.abs() >= 100.0 { format!("{value:.0}") } else { format!("{value:.3}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn median_of_odd_and_even() {
+        let figure = |runs: &[f64]| Figure { name: String::new(), runs: runs.to_vec(), target: None };
+        assert!((figure(&[3.0, 1.0, 2.0]).median() - 2.0).abs() < 1e-9);
+        assert!((figure(&[4.0, 1.0, 2.0, 3.0]).median() - 2.5).abs() < 1e-9);
+        assert!(figure(&[]).median().is_nan());
+    }
+
+    #[test]
+    fn every_contender_runs_in_every_position() {
+        let order = std::cell::RefCell::new(Vec::new());
+        let comparison = Comparison {
+            title: "t".into(),
+            unit: "s",
+            better: Better::Lower,
+            reference: 0,
+            contenders: vec![
+                Contender::peer("a", || {
+                    order.borrow_mut().push('a');
+                    Ok(2.0)
+                }),
+                Contender::ours("b", 1.0, || {
+                    order.borrow_mut().push('b');
+                    Ok(1.0)
+                }),
+            ],
+        };
+        comparison.run(3, true).unwrap();
+        assert_eq!(order.into_inner().into_iter().collect::<String>(), "abbaabba");
+    }
+}

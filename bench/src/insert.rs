@@ -1,0 +1,42 @@
+//! Publishing: one event of 200 bytes per transaction, 4 clients.
+
+use anyhow::Result;
+use skytools::install::Module;
+
+use crate::Settings;
+use crate::ground;
+use crate::harness::{Better, Comparison, Contender};
+
+/// Runs the comparison.
+///
+/// # Errors
+/// A server or a contender fails.
+pub fn run(settings: &Settings) -> Result<()> {
+    let cluster = ground::cluster()?;
+    let original = ground::original(&cluster, "orig")?;
+    let ours = ground::ours(&cluster, "ours", &[Module::Pgq])?;
+    for db in ["orig", "ours"] {
+        cluster.psql(db, "select pgq.create_queue('q')")?;
+    }
+    cluster.create_database("plain")?;
+    cluster.psql("plain", "create table ev (ev_id bigserial, ev_time timestamptz not null, ev_txid bigint not null default txid_current(), ev_type text, ev_data text); create index on ev (ev_txid)")?;
+    let data = "x".repeat(200);
+    let event = format!("select pgq.insert_event('q', 'type', '{data}')");
+    let row = format!("insert into ev (ev_time, ev_type, ev_data) values (now(), 'type', '{data}')");
+    let measure = |db: &'static str, script: String| {
+        let cluster = &cluster;
+        move || ground::tps(cluster, db, &script, 4, settings.seconds)
+    };
+    Comparison {
+        title: "one event of 200 bytes per transaction, 4 clients".into(),
+        unit: "tps",
+        better: Better::Higher,
+        reference: 0,
+        contenders: vec![
+            Contender::peer(format!("{original} insert_event"), measure("orig", event.clone())),
+            Contender::peer("plain INSERT", measure("plain", row)),
+            Contender::ours(format!("{ours} insert_event"), 1.0, measure("ours", event)),
+        ],
+    }
+    .run(settings.rounds, settings.json)
+}
