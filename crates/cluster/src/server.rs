@@ -313,13 +313,13 @@ impl Cluster {
             .map_err(|e| Error::io(format!("writing {} failed", path.display()), e))
     }
 
-    /// Runs SQL (or psql commands) with `psql -XAt -v ON_ERROR_STOP=1` as the superuser; returns what it printed.
+    /// Runs SQL (or psql commands) with `psql -XqAt -v ON_ERROR_STOP=1` as the superuser; returns what it printed.
     ///
     /// # Errors
     /// psql is missing or fails; the error carries its standard error.
     pub fn psql(&self, db: &str, sql: &str) -> Result<String> {
         let mut command = self.psql_command(db)?;
-        command.args(["-At", "-f", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(["-qAt", "-f", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let failed = |e| Error::io("running psql failed", e);
         let mut child = command.spawn().map_err(failed)?;
         let pipe = child.stdin.take();

@@ -21,6 +21,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Serves until a signal ends it: SIGINT with status 0, SIGTERM with status 1, as the original.
 pub(crate) async fn run(mut config: Config, signals: Signals, log_options: LogOptions) -> Result<ExitCode> {
+    log::init(&config, &log_options)?;
     tracing::info!("Starting pgqd {}", env!("CARGO_PKG_VERSION"));
     let (settings, watched) = watch::channel(Arc::new(Settings::load(&config)?));
     let shared = Shared { settings: watched, stats: Arc::default(), look_again: Arc::new(Notify::new()) };

@@ -68,7 +68,8 @@ fn serve(file: &Path, common: &CommonArgs) -> ExitCode {
     // Quiet is about the terminal here: the log file gets everything.
     log_options.no_console = common.quiet;
     log_options.verbosity = log_options.verbosity.max(0);
-    program::run(&program, common, Some(file), |config, signals| daemon::run(config, signals, log_options))
+    let common = CommonArgs { quiet: false, ..common.clone() };
+    program::run(&program, &common, Some(file), |config, signals| daemon::run(config, signals, log_options))
 }
 
 /// `-s`, `-k`, `-r`: status 0 whether or not a process is there, as scripts that stop services rely on it.

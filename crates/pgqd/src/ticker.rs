@@ -28,10 +28,13 @@ enum End {
     Outdated,
 }
 
+/// The version that was logged last, once one was; the version function may return NULL.
+type VersionShown = Option<Option<String>>;
+
 /// Ticks a database for ever. `usable` turns true when pgq was found, which lets maintenance and retry begin.
 pub(crate) async fn run(db: Database, usable: watch::Sender<bool>) {
     let mut trouble = db.trouble("ticker");
-    let mut version_shown = None;
+    let mut version_shown = VersionShown::default();
     loop {
         match session(&db, &usable, &mut trouble, &mut version_shown).await {
             Ok(End::Outdated) => {}
@@ -49,7 +52,7 @@ async fn session(
     db: &Database,
     usable: &watch::Sender<bool>,
     trouble: &mut Trouble,
-    version_shown: &mut Option<String>,
+    version_shown: &mut VersionShown,
 ) -> Result<End> {
     let session = db.connect().await?;
     if session.value(sql::HAS_PGQ).await?.is_none() {
@@ -61,12 +64,12 @@ async fn session(
     let version = session.value(sql::VERSION).await?;
     let good = version.as_deref().and_then(|v| v.chars().next()).is_some_and(|first| first >= '3');
     // Once per version, not at each new connection.
-    if *version_shown != version {
+    if version_shown.as_ref() != Some(&version) {
         match (&version, good) {
             (Some(version), true) => tracing::info!("{}: pgq version ok: {version}", db.shown()),
             _ => tracing::info!("{}: bad pgq version, ignoring", db.shown()),
         }
-        version_shown.clone_from(&version);
+        *version_shown = Some(version);
     }
     if !good {
         session.close().await?;

@@ -1,0 +1,94 @@
+//! The daemon survives what happens to servers and to itself.
+
+use anyhow::Result;
+use cluster::Mode;
+use testkit::faults::Proxy;
+use testkit::{PATIENCE, wait_for};
+
+use crate::fixture::{Daemon, base, is_ticked, original_database, original_server};
+
+#[tokio::test]
+async fn a_server_that_crashes_is_served_again() -> Result<()> {
+    let mut cluster = original_server().await?;
+    original_database(&cluster, "db")?;
+    let mut daemon = Daemon::serving(&cluster)?;
+    is_ticked(&cluster, "db", "q").await?;
+    cluster.restart(Mode::Immediate)?;
+    is_ticked(&cluster, "db", "q").await?;
+    cluster.crash()?;
+    is_ticked(&cluster, "db", "q").await?;
+
+    // Down for several attempts: told once.
+    cluster.stop(Mode::Kill)?;
+    let before = daemon.process.stderr().len();
+    wait_for("an attempt after a wait", PATIENCE, || async {
+        let log = daemon.process.stderr();
+        Ok((log[before..].contains("looking for databases")).then_some(()))
+    })
+    .await?;
+    cluster.start_again()?;
+    is_ticked(&cluster, "db", "q").await?;
+    daemon.says("[db]: ticker: works again").await
+}
+
+#[tokio::test]
+async fn a_daemon_that_starts_before_its_server() -> Result<()> {
+    let mut cluster = original_server().await?;
+    original_database(&cluster, "db")?;
+    cluster.stop(Mode::Fast)?;
+    let mut daemon = Daemon::serving(&cluster)?;
+    daemon.says("looking for databases").await?;
+    cluster.start_again()?;
+    is_ticked(&cluster, "db", "q").await
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_answer_delays_no_other_database() -> Result<()> {
+    let cluster = original_server().await?;
+    original_database(&cluster, "stuck")?;
+    original_database(&cluster, "fine")?;
+    // One database's queue hangs in a lock, the other one goes on.
+    let mut daemon = Daemon::serving(&cluster)?;
+    is_ticked(&cluster, "stuck", "q").await?;
+    let holder = testkit::connect(&cluster.connstr("stuck")).await?;
+    holder.batch_execute("begin; lock table pgq.tick").await?;
+    is_ticked(&cluster, "fine", "q").await?;
+    daemon.says("[stuck]: ticker").await?;
+    is_ticked(&cluster, "fine", "q").await?;
+    holder.batch_execute("rollback").await?;
+    is_ticked(&cluster, "stuck", "q").await
+}
+
+#[tokio::test]
+async fn cut_connections_are_opened_again() -> Result<()> {
+    let cluster = original_server().await?;
+    original_database(&cluster, "db")?;
+    let proxy = Proxy::start(&cluster, "db")?;
+    let through = proxy.connstr();
+    let host = through.split(' ').next().unwrap();
+    let mut daemon = Daemon::start(&format!(
+        "base_connstr = {host} port={} user=postgres\ndatabase_list = db\n",
+        cluster.port()
+    ))?;
+    for _ in 0..3 {
+        is_ticked(&cluster, "db", "q").await?;
+        proxy.cut();
+    }
+    is_ticked(&cluster, "db", "q").await?;
+    assert!(daemon.process.is_running()?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn killed_and_started_again() -> Result<()> {
+    let cluster = original_server().await?;
+    original_database(&cluster, "db")?;
+    let mut daemon = Daemon::start(&base(&cluster))?;
+    for _ in 0..3 {
+        is_ticked(&cluster, "db", "q").await?;
+        daemon.process.kill9()?;
+        assert!(daemon.pidfile().exists(), "a killed process cannot remove its pidfile");
+        daemon.start_again()?;
+    }
+    is_ticked(&cluster, "db", "q").await
+}
