@@ -9,6 +9,7 @@ as $fn$
 -- Returns:
 --      o_sql   - query with the row as $1: text of the value, not null, type
 --      o_const - the value of a plain string literal
+--      neither for an empty expression, which means null
 declare
     _rest text := i_expr;
     _sql text := '';
@@ -19,7 +20,9 @@ declare
     _string constant text := $re$^'(?:[^']|'')*'$re$;
     _word constant text := '^(?:[A-Za-z_]|[^\x01-\x7f])(?:[A-Za-z0-9_$]|[^\x01-\x7f])*';
 begin
-    if i_expr ~ $re$^ *'(?:[^'\\]|'')*' *(?:$)$re$ then
+    if i_expr ~ '^\s*$' then
+        return;
+    elsif i_expr ~ $re$^ *'(?:[^'\\]|'')*' *(?:$)$re$ then
         _token := pg_catalog.btrim(i_expr, ' ');
         o_const := pg_catalog.replace(pg_catalog.substr(_token, 2, pg_catalog.length(_token) - 2), '''''', '''');
         return;

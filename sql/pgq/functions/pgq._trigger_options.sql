@@ -3,13 +3,13 @@ create or replace function pgq._trigger_options(
     out queue text, out skip boolean, out deny boolean, out backup boolean,
     out ignored text, out pkey text, out fields text[], out exprs text[])
 as $$
--- Reads the arguments of a generic trigger: the queue, then options in any order.
+-- Reads the arguments of a generic trigger: the queue, then options in any order.  At least the queue is there.
 --
 -- Returns:
 --      ignored, pkey   - the lists as given, null when not given.  The last of several counts
 --      fields, exprs   - fields to be replaced by an expression.  The first of several counts
 -- Errors:
---      pgq trigger must have destination queue as argument; bad param to pgq trigger
+--      bad param to pgq trigger
 declare
     _arg text;
     _field text;
@@ -46,9 +46,5 @@ begin
             end if;
         end if;
     end loop;
-    if _first then
-        raise exception 'pgq trigger must have destination queue as argument'
-            using errcode = 'invalid_parameter_value';
-    end if;
 end;
 $$ language plpgsql immutable;

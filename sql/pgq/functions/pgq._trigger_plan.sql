@@ -40,7 +40,8 @@ begin
         when _o.ignored is not null then 'Column ignore does not make sense for truncate trigger'
         when _o.pkey is not null then 'Custom pkey_list does not make sense for truncate trigger'
         when _o.backup then 'Backup does not make sense for truncate trigger'
-        when _o.fields <> '{}' then 'Custom expressions do not make sense for truncater trigger'
+        -- a fixed ev_extra1 is how a renamed table's truncation gets its global name
+        when _o.fields <> '{}' and _o.fields <> '{ev_extra1}' then 'Custom expressions do not make sense for truncater trigger'
     end;
 
     select n.nspname, c.relname, c.relnatts into _p.rel_schema, _p.rel_name, _p.last_attnum
@@ -83,7 +84,7 @@ begin
     _p.has_key := _key <> '{}';
     if i_kind = 'jsontriga' then
         _p.key_text := '[' || coalesce((select string_agg(to_json(k)::text, ',' order by nr)
-                                          from unnest(_key) with ordinality u (k, nr)), '') || ']';
+                                          from unnest(case when _o.pkey = '' then '{""}' else _key end) with ordinality u (k, nr)), '') || ']';
     end if;
 
     -- columns
@@ -170,6 +171,10 @@ begin
         select * into _x from pgq._trigger_expression(_text, _p.cols);
         _p.over_sql := _p.over_sql || _x.o_sql;
         _p.over_const := _p.over_const || _x.o_const;
+        if _x.o_sql is not null then
+            _p.truncate_error := coalesce(_p.truncate_error,
+                                          'Custom expressions do not make sense for truncater trigger');
+        end if;
     end loop;
 
     -- Keep it, if this really is a trigger of that table, and if nobody else is at it: an application never waits here.

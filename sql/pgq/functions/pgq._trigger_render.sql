@@ -89,6 +89,10 @@ begin
             || pg_catalog.array_to_string(_right, ',') || ')';
     elsif i_op = 'UPDATE' then
         if _left = '{}' then
+            if _right = '{}' then
+                -- pkey= names no column of the table
+                raise exception 'logtriga: Unexpected NULL key value' using errcode = 'null_value_not_allowed';
+            end if;
             _left := _right[1:1];
         end if;
         return pg_catalog.array_to_string(_left, ',') || ' where ' || pg_catalog.array_to_string(_right, ' and ');

@@ -16,7 +16,7 @@ begin
         select q.queue_name, q.queue_switch_step2 is null as half_done
           from pgq.queue q
          where q.queue_switch_step2 is null
-            or q.queue_switch_time + q.queue_rotation_period < pg_catalog.current_timestamp
+            or q.queue_switch_time + q.queue_rotation_period < current_timestamp
          order by q.queue_name
     loop
         _step2 := true;

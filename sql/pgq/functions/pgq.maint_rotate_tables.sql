@@ -21,7 +21,7 @@ begin
      where q.queue_name = i_queue_name
        and q.queue_rotation_period is not null
        and q.queue_switch_step2 is not null
-       and q.queue_switch_time + q.queue_rotation_period < pg_catalog.current_timestamp
+       and q.queue_switch_time + q.queue_rotation_period < current_timestamp
        for update;
     if not found then
         return 0;
@@ -61,7 +61,7 @@ begin
 
     update pgq.queue
        set queue_cur_table = _next,
-           queue_switch_time = pg_catalog.current_timestamp,
+           queue_switch_time = current_timestamp,
            queue_switch_step1 = pg_catalog.txid_current(),
            queue_switch_step2 = null
      where queue_id = _q.queue_id;

@@ -65,11 +65,11 @@ begin
         execute pg_catalog.format('revoke all on table pgq.%I from %s', _g.name,
             pg_catalog.array_to_string(
                 (select pg_catalog.array_agg(pg_catalog.quote_ident(m)) from pg_catalog.unnest(_managed) m) || 'public'::text, ', '));
-        if _g.admin is not null and 'pgq_admin' = any (_managed) then
-            execute pg_catalog.format('grant %s on table pgq.%I to pgq_admin', _g.admin, _g.name);
-        end if;
         if _g.reader is not null and 'pgq_reader' = any (_managed) then
             execute pg_catalog.format('grant %s on table pgq.%I to pgq_reader', _g.reader, _g.name);
+        end if;
+        if _g.admin is not null and 'pgq_admin' = any (_managed) then
+            execute pg_catalog.format('grant %s on table pgq.%I to pgq_admin', _g.admin, _g.name);
         end if;
         if _g.everybody is not null then
             execute pg_catalog.format('grant %s on table pgq.%I to public', _g.everybody, _g.name);

@@ -50,6 +50,11 @@ begin
             using errcode = 'object_not_in_prerequisite_state';
     end if;
 
+    if tg_nargs = 0 then
+        raise exception 'pgq trigger must have destination queue as argument'
+            using errcode = 'invalid_parameter_value';
+    end if;
+
     -- The plan: kept from an earlier row as long as nothing of the table has changed.  The functions used here look
     -- into the system caches, which know of DDL that the snapshot of this transaction does not show.
     select t.* into _p
@@ -229,8 +234,9 @@ begin
 
     for _i in 1 .. pg_catalog.cardinality(_p.over_field) loop
         _field := _p.over_field[_i];
-        if _p.over_sql[_i] is null and _field <> 'when' then
+        if _p.over_sql[_i] is null then
             _value := _p.over_const[_i];
+            _type := case when _value is null then 0 else 'text'::pg_catalog.regtype end;
         else
             if tg_op = 'DELETE' then
                 execute _p.over_sql[_i] into _value, _present, _type using old;
