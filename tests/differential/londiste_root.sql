@@ -3,6 +3,7 @@
 \set VERBOSITY terse
 set client_min_messages = warning;
 select pgq_node.register_location('q','n1','dbname=n1',false);
+select pgq_node.create_node('q','root','n1','w1',null,null,null);
 create table t1(id serial primary key, v text);
 create table nopk(v text);
 create table "Odd T"(id int primary key);

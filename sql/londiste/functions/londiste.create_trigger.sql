@@ -151,7 +151,6 @@ begin
         if l_skipping is null then
             -- last in order, so that other BEFORE triggers still see the row
             trigger_name := 'zzz_' || l_base;
-            l_args := l_args || 'SKIP'::text;
         elsif cardinality(l_skipping) > 1 then
             ret_code := 405;
             ret_note := 'Multiple SKIP triggers';
@@ -162,11 +161,6 @@ begin
                            l_skipping[1], londiste.quote_fqname(l_dest),
                            'zzz_' || l_skipping[1]);
         end if;
-    end if;
-
-    if i_node_type = 'leaf' then
-        l_args := l_args || 'deny'::text;
-        l_truncate_args := l_truncate_args || 'deny'::text;
     end if;
 
     -- Events carry the global name.  A partitioned table's trigger fires on its
@@ -182,6 +176,14 @@ begin
                 || case when position('\' in l_table) = 0 then format('ev_extra1=%L', l_table)
                         else 'ev_extra1=' || repeat('$', 2) || l_table || repeat('$', 2) end;
         end if;
+    end if;
+
+    if trigger_name <> l_base then
+        l_args := l_args || 'SKIP'::text;
+    end if;
+    if i_node_type = 'leaf' then
+        l_args := l_args || 'deny'::text;
+        l_truncate_args := l_truncate_args || 'deny'::text;
     end if;
 
     -- the other form of this queue's trigger would log everything twice

@@ -51,8 +51,8 @@ create table public.t3 (id int primary key);
 insert into t3 values (1);
 insert into dest values (1);
 select londiste.local_add_table('l', 't3', null, null, 'dest');
-select pg_temp.eq(pg_temp.triggers('dest'), '_londiste_l 29 logutriga l deny ev_extra1=''public.t3'' |_londiste_l_truncate 32 sqltriga l deny '
-    || case when split_part(pgq.version(), '.', 1) >= '4' then 'ev_extra1=''public.t3'' ' else '' end);
+select pg_temp.eq(pg_temp.triggers('dest'), '_londiste_l 29 logutriga l ev_extra1=''public.t3'' deny |_londiste_l_truncate 32 sqltriga l '
+    || case when split_part(pgq.version(), '.', 1) >= '4' then 'ev_extra1=''public.t3'' ' else '' end || 'deny ');
 select londiste.local_set_table_state('l', 't3', null, 'in-copy');
 select londiste.local_set_table_struct('l', 't3', 'create index back_idx on public.dest (id)');
 select pg_temp.eq(f.ret_code::text, '200') from londiste.global_remove_table('l', 't3') f;

@@ -12,8 +12,8 @@
 --   404  queue not found
 --   500  NULL on a branch
 -- Raises:  on the root when the tick does not exist
--- Writes:  pgq subscription, pgq_node.local_state of the root's worker; on the
---          root an event pgq.global-watermark
+-- Writes:  pgq subscription; on the root an event pgq.global-watermark, and the
+--          newest tick as position of its worker
 -- ----------------------------------------------------------------------
 create or replace function pgq_node.set_global_watermark(
     in i_queue_name text,
@@ -25,6 +25,7 @@ as $$
 declare
     l_node record;
     l_tick bigint = i_watermark;
+    l_top bigint;
 begin
     select n.node_type, n.worker_name into l_node
       from pgq_node.node_info n
@@ -62,8 +63,15 @@ begin
     if l_node.node_type = 'root' then
         perform pgq.insert_event(i_queue_name, 'pgq.global-watermark', l_tick::text,
                                  i_queue_name, null, null, null);
+        -- the root's own worker has, in effect, applied all there is
+        select t.tick_id into l_top
+          from pgq.queue q
+          join pgq.tick t on t.tick_queue = q.queue_id
+         where q.queue_name = i_queue_name
+         order by t.tick_id desc
+         limit 1;
         update pgq_node.local_state
-           set last_tick_id = l_tick
+           set last_tick_id = l_top
          where queue_name = i_queue_name
            and consumer_name = l_node.worker_name;
     end if;

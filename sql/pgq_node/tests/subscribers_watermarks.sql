@@ -27,7 +27,7 @@ select pgq_node.set_subscriber_watermark('q', 'n3', 6);
 select pgq.register_consumer_at('q', 'w2', 6);
 select pg_temp.eq(local_watermark::text, '5') from pgq_node.get_node_info('q');
 select pg_temp.eq(f::text, '(200,"Global watermark set to 5")') from pgq_node.set_global_watermark('q', null) f;
-select pg_temp.rows('select global_watermark, local_watermark, worker_last_tick from pgq_node.get_node_info(''q'')', '(5,5,5)');
+select pg_temp.rows('select global_watermark, local_watermark, worker_last_tick from pgq_node.get_node_info(''q'')', '(5,5,6)');
 select pg_temp.rows('select ev_type, ev_data, ev_extra1 from pgq.event_template', '(pgq.global-watermark,5,q)');
 select pg_temp.fails($$ select pgq_node.set_global_watermark('q', 99) $$, null, '%tick not found%');
 select pg_temp.eq(f::text, '(404,"Queue zz not found")') from pgq_node.set_global_watermark('zz', 1) f;
