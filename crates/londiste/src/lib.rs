@@ -1,9 +1,17 @@
 //! Table replication on PgQ.
 
 pub mod apply;
+mod argv;
+mod cli;
+pub mod command;
+pub mod copy;
+pub mod handler;
+pub mod settings;
 pub mod snapshot;
 pub mod sync;
 pub mod table;
+pub mod worker;
 
+pub use cli::main;
 pub use snapshot::Snapshot;
 pub use table::{CopyRole, MergeState, TableAttrs, TableRow};
