@@ -23,11 +23,12 @@ begin
 
     for _n in 0 .. (pg_catalog.length(i_data) - 1) / _size loop
         select pg_catalog.replace(pg_catalog.convert_from(pg_catalog.string_agg(
-                   pg_catalog.substring(_table, 3 * pg_catalog.get_byte(c.bytes, i) + 1, 3), ''::bytea),
+                   pg_catalog.substring(_table, 3 * pg_catalog.get_byte(c.bytes, c.i) + 1, 3), ''::bytea),
                    'SQL_ASCII'), '~', '')
           into _piece
-          from (select pg_catalog.substring(i_data, _n * _size + 1, _size) as bytes offset 0) c,
-               pg_catalog.generate_series(0, pg_catalog.length(c.bytes) - 1) i;
+          from (select c.bytes, pg_catalog.generate_series(0, pg_catalog.length(c.bytes) - 1) as i
+                  from (select pg_catalog.substring(i_data, _n * _size + 1, _size) as bytes offset 0) c
+                offset 0) c;
         _pieces := _pieces || _piece;
     end loop;
     return pg_catalog.array_to_string(_pieces, '');
@@ -56,6 +57,10 @@ begin
               pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(
                   _v, '%', '%25'), '+', '%2b'), ' ', '+'), ':', '%3a'), ',', '%2c'), '/', '%2f'),
                   '"', '%22'), '''', '%27'), '@', '%40'), '=', '%3d');
+    elsif (select pg_catalog.count(distinct c)
+             from pg_catalog.regexp_split_to_table(pg_catalog."left"(_v, 4000), '') c
+            where c ~ '[^A-Za-z0-9_.-]' collate "C") > 20 then
+        return pgq._urlencode_bytes(pg_catalog.convert_to(val, pg_catalog.getdatabaseencoding()));
     else
         -- step by step: no more than two copies of a large value at a time
         _v := pg_catalog.replace(_v, '%', '%25');
@@ -63,7 +68,7 @@ begin
         _v := pg_catalog.replace(_v, ' ', '+');
     end if;
 
-    for _try in 1 .. 60 loop
+    for _try in 1 .. 70 loop
         _char := pg_catalog.substring(_v, '[^A-Za-z0-9_.%+-]' collate "C");
         if _char is null then
             return _v;
