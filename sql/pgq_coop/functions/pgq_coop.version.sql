@@ -1,0 +1,8 @@
+-- pgq_coop.version(): version of this schema.
+create or replace function pgq_coop.version()
+returns text
+as $$
+begin
+    return '4.0.0';
+end;
+$$ language plpgsql;

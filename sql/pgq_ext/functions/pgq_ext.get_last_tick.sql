@@ -1,0 +1,22 @@
+-- pgq_ext.get_last_tick(consumer [, subconsumer]): last tick applied; NULL when none is known.
+create or replace function pgq_ext.get_last_tick(a_consumer text, a_subconsumer text)
+returns int8
+as $$
+declare
+    l_tick int8;
+begin
+    select t.last_tick_id into l_tick
+      from pgq_ext.completed_tick t
+     where t.consumer_id = a_consumer
+       and t.subconsumer_id = a_subconsumer;
+    return l_tick;
+end;
+$$ language plpgsql security definer set search_path = pg_catalog, pg_temp;
+
+create or replace function pgq_ext.get_last_tick(a_consumer text)
+returns int8
+as $$
+begin
+    return pgq_ext.get_last_tick(a_consumer, '');
+end;
+$$ language plpgsql;
