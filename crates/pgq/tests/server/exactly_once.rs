@@ -2,13 +2,20 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use pgq::consumer::{Batch, CallbackResult};
 use pgq::queue;
 use skytools::ErrorKind;
+use skytools::db::ConnectString;
+use tokio_postgres::Transaction;
 
 use crate::fixture::{CONSUMER, Fixture, QUEUE, Schema, on_both};
 
-on_both!(work_and_position_commit_together, a_lost_batch_rolls_the_work_back);
+on_both!(
+    work_and_position_commit_together,
+    a_lost_batch_rolls_the_work_back,
+    another_database_remembers_the_tick
+);
 
 fn never() -> impl Future<Output = ()> {
     std::future::pending()
@@ -62,5 +69,75 @@ async fn a_lost_batch_rolls_the_work_back(schema: Schema) -> Result<()> {
         .expect_err("the batch is gone");
     assert_eq!(error.kind(), ErrorKind::State, "{}", error.chain());
     assert_eq!(f.text("select count(*)::text from done").await?, "0");
+    Ok(())
+}
+
+/// The two functions of schema `pgq_ext` that the consumer calls, as their interface describes them.
+const TRACKING: &str = "
+    create schema pgq_ext;
+    create table pgq_ext.completed_tick (consumer_id text primary key, last_tick_id int8 not null);
+    create function pgq_ext.get_last_tick(a_consumer text) returns int8 language sql as
+        'select last_tick_id from pgq_ext.completed_tick where consumer_id = $1';
+    create function pgq_ext.set_last_tick(a_consumer text, a_tick_id int8) returns int4 language sql as
+        'insert into pgq_ext.completed_tick values ($1, $2)
+         on conflict (consumer_id) do update set last_tick_id = excluded.last_tick_id returning 1';
+    create table done (n int, batch int8);";
+
+async fn another_database_remembers_the_tick(schema: Schema) -> Result<()> {
+    let mut f = Fixture::new(schema).await?;
+    let target_db = testkit::empty_database().await?;
+    let target = target_db.connect().await?;
+    let connect = ConnectString::parse(target_db.connstr())?;
+    let consumer = f.consumer()?.until_idle(true).backoff(Duration::from_millis(1), Duration::from_millis(1));
+    for _ in 0..3 {
+        f.numbered(100).await?;
+    }
+    let untracked = consumer.for_each_batch_to(&connect, never(), async |_, _| Ok(())).await;
+    let error = untracked.expect_err("no schema pgq_ext");
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{}", error.chain());
+    assert!(error.hint_text().is_some_and(|h| h.contains("pgq_ext")));
+
+    target.batch_execute(TRACKING).await?;
+    for (name, statement) in pgq::sql::TRACKING_STATEMENTS {
+        target.prepare(statement).await.with_context(|| format!("statement {name}"))?;
+    }
+    let mut cut = true;
+    let mut work = async |batch: &mut Batch, tx: &mut Transaction<'_>| -> CallbackResult {
+        while let Some(event) = batch.next_event().await? {
+            let n: i32 = event.data().unwrap_or_default().parse()?;
+            tx.execute("insert into done values ($1, $2)", &[&n, &batch.info().tick_id]).await?;
+            if n == 50 && std::mem::take(&mut cut) {
+                let pid: i32 = tx.query_one("select pg_backend_pid()", &[]).await?.get(0);
+                target.execute("select pg_terminate_backend($1)", &[&pid]).await?;
+            }
+        }
+        Ok(())
+    };
+    let totals = consumer.for_each_batch_to(&connect, never(), &mut work).await?;
+    assert_eq!((totals.batches, totals.events, totals.errors), (3, 300, 1));
+
+    // A crash between the target's commit and finish_batch: the queue hands out the last batch once more.
+    queue::register_consumer_at(&f.client, QUEUE, CONSUMER, 3).await?;
+    let totals = consumer.for_each_batch_to(&connect, never(), &mut work).await?;
+    assert_eq!((totals.batches, totals.events, totals.last_tick), (4, 300, Some(4)));
+    let count: i64 =
+        target.query_one("select count(*) from (select distinct n, batch from done) d", &[]).await?.get(0);
+    let all: i64 = target.query_one("select count(*) from done", &[]).await?.get(0);
+    assert_eq!((count, all), (300, 300));
+
+    // Two batches back is no crash of ours: somebody restored something.
+    queue::register_consumer_at(&f.client, QUEUE, CONSUMER, 2).await?;
+    let error = consumer.for_each_batch_to(&connect, never(), &mut work).await.expect_err("lost");
+    assert_eq!(error.kind(), ErrorKind::Data, "{}", error.chain());
+    assert!(error.to_string().contains("lost its position"), "{error}");
+
+    // A tick says that all is done, so nothing can be put back.
+    target.execute("update pgq_ext.completed_tick set last_tick_id = 2", &[]).await?;
+    let retrying = async |batch: &mut Batch, _: &mut Transaction<'_>| {
+        batch.retry_whole(Duration::ZERO);
+        Ok(())
+    };
+    let error = consumer.for_each_batch_to(&connect, never(), retrying).await.expect_err("retry");
+    assert_eq!(error.kind(), ErrorKind::Usage, "{}", error.chain());
     Ok(())
 }
