@@ -1,12 +1,12 @@
 //! A network that fails on command: a proxy in front of a server that cuts, delays, stalls and refuses.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use cluster::Cluster;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
 
 /// The state of the network, watched by every connection through the proxy.
@@ -19,35 +19,65 @@ struct Weather {
     delay: Duration,
 }
 
-/// A proxy on a unix socket of its own, in front of another unix socket. Ends with the value.
+/// A proxy in front of a server, on a unix socket or a loopback port of its own. Ends with the value.
 #[derive(Debug)]
 pub struct Proxy {
-    dir: tempfile::TempDir,
+    host: String,
+    port: u16,
+    tail: String,
     weather: watch::Sender<Weather>,
     listener: tokio::task::JoinHandle<()>,
-    tail: String,
+    /// Holds the unix socket.
+    _dir: Option<tempfile::TempDir>,
 }
 
 impl Proxy {
-    /// Starts a proxy in front of a cluster.
-    pub fn start(cluster: &cluster::Cluster, db: &str) -> Result<Proxy> {
+    /// Starts a proxy from a unix socket to the cluster's unix socket.
+    pub fn start(cluster: &Cluster, db: &str) -> Result<Proxy> {
         let dir = tempfile::Builder::new().prefix("px-").tempdir()?;
         let file = format!(".s.PGSQL.{}", cluster.port());
-        let upstream = Arc::new(cluster.socket_dir().join(&file));
+        let upstream = cluster.socket_dir().join(&file);
         let listener = UnixListener::bind(dir.path().join(&file)).context("binding the proxy's socket")?;
         let (weather, watching) = watch::channel(Weather::default());
-        let listener = tokio::spawn(accept(listener, upstream, watching));
-        // Everything of the cluster's connect string but the host.
-        let tail = cluster.connstr(db);
-        let tail =
-            tail.split_once(" port=").map(|(_, rest)| format!("port={rest}")).context("a connect string")?;
-        Ok(Proxy { dir, weather, listener, tail })
+        let host = dir.path().display().to_string();
+        let listener = tokio::spawn(accept_unix(listener, upstream, watching));
+        Ok(Proxy {
+            host,
+            port: cluster.port(),
+            tail: tail_of(cluster, db)?,
+            weather,
+            listener,
+            _dir: Some(dir),
+        })
+    }
+
+    /// Starts a proxy from a loopback port to the cluster's loopback port (for TLS); the cluster is built with `tcp`.
+    pub async fn start_tcp(cluster: &Cluster, db: &str) -> Result<Proxy> {
+        cluster.tcp_connstr(db)?;
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("binding the proxy's port")?;
+        let port = listener.local_addr()?.port();
+        let (weather, watching) = watch::channel(Weather::default());
+        let listener = tokio::spawn(accept_tcp(listener, cluster.port(), watching));
+        Ok(Proxy {
+            host: "127.0.0.1".to_owned(),
+            port,
+            tail: tail_of(cluster, db)?,
+            weather,
+            listener,
+            _dir: None,
+        })
     }
 
     /// The connect string through the proxy.
     #[must_use]
     pub fn connstr(&self) -> String {
-        format!("host={} {}", self.dir.path().display(), self.tail)
+        format!("{} {}", self.base_connstr(), self.tail)
+    }
+
+    /// Host and port of the proxy, as a connect string.
+    #[must_use]
+    pub fn base_connstr(&self) -> String {
+        format!("host={} port={}", self.host, self.port)
     }
 
     /// Closes every connection that is open now, in the middle of whatever it does.
@@ -77,25 +107,52 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: UnixListener, upstream: Arc<PathBuf>, weather: watch::Receiver<Weather>) {
+/// User and database of the cluster's connect string.
+fn tail_of(cluster: &Cluster, db: &str) -> Result<String> {
+    let whole = cluster.connstr(db);
+    let tail = whole.split_once(" user=").map(|(_, rest)| format!("user={rest}"));
+    tail.context("a connect string with a user")
+}
+
+async fn accept_unix(listener: UnixListener, upstream: PathBuf, weather: watch::Receiver<Weather>) {
     while let Ok((client, _)) = listener.accept().await {
-        if weather.borrow().refusing {
-            continue;
-        }
         let (upstream, weather) = (upstream.clone(), weather.clone());
         tokio::spawn(async move {
             // A server that is down is the same to the client as a refusing network.
-            let Ok(server) = UnixStream::connect(upstream.as_path()).await else { return };
-            let (from_client, to_client) = client.into_split();
-            let (from_server, to_server) = server.into_split();
-            let cuts = weather.borrow().cuts;
-            let mut ending = weather.clone();
-            tokio::select! {
-                _ = ending.wait_for(|w| w.cuts != cuts) => {}
-                () = pass(from_client, to_server, weather.clone()) => {}
-                () = pass(from_server, to_client, weather) => {}
+            if !weather.borrow().refusing
+                && let Ok(server) = UnixStream::connect(upstream).await
+            {
+                carry(client.into_split(), server.into_split(), weather).await;
             }
         });
+    }
+}
+
+async fn accept_tcp(listener: TcpListener, upstream: u16, weather: watch::Receiver<Weather>) {
+    while let Ok((client, _)) = listener.accept().await {
+        let weather = weather.clone();
+        tokio::spawn(async move {
+            if !weather.borrow().refusing
+                && let Ok(server) = TcpStream::connect(("127.0.0.1", upstream)).await
+            {
+                carry(client.into_split(), server.into_split(), weather).await;
+            }
+        });
+    }
+}
+
+/// Passes bytes both ways until one side ends or the connection is cut.
+async fn carry<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+    client: (R, W),
+    server: (R, W),
+    weather: watch::Receiver<Weather>,
+) {
+    let cuts = weather.borrow().cuts;
+    let mut ending = weather.clone();
+    tokio::select! {
+        _ = ending.wait_for(|w| w.cuts != cuts) => {}
+        () = pass(client.0, server.1, weather.clone()) => {}
+        () = pass(server.0, client.1, weather) => {}
     }
 }
 

@@ -103,3 +103,15 @@ async fn the_originals_are_here() -> Result<()> {
     python.program("londiste")?;
     Ok(())
 }
+
+#[tokio::test]
+async fn the_proxy_speaks_tcp_too() -> Result<()> {
+    let cluster = testkit::own_cluster(|b| b.tcp()).await?;
+    let proxy = Proxy::start_tcp(&cluster, "postgres").await?;
+    let client = testkit::connect(&proxy.connstr()).await?;
+    client.execute("select 1", &[]).await?;
+    proxy.cut();
+    wait_for("the cut is seen", PATIENCE, || async { Ok(client.is_closed().then_some(())) }).await?;
+    assert!(Proxy::start_tcp(testkit::shared_cluster()?, "postgres").await.is_err(), "no port to go to");
+    Ok(())
+}

@@ -64,12 +64,8 @@ async fn cut_connections_are_opened_again() -> Result<()> {
     let cluster = original_server().await?;
     original_database(&cluster, "db")?;
     let proxy = Proxy::start(&cluster, "db")?;
-    let through = proxy.connstr();
-    let host = through.split(' ').next().unwrap();
-    let mut daemon = Daemon::start(&format!(
-        "base_connstr = {host} port={} user=postgres\ndatabase_list = db\n",
-        cluster.port()
-    ))?;
+    let lines = format!("base_connstr = {} user=postgres\ndatabase_list = db\n", proxy.base_connstr());
+    let mut daemon = Daemon::start(&lines)?;
     for _ in 0..3 {
         is_ticked(&cluster, "db", "q").await?;
         proxy.cut();
