@@ -6,8 +6,8 @@
 --
 -- Returns:
 --   200  changed
---   400  no such set
---   404  no such local table
+--   400  no such set; no primary key, and more than inserts asked for
+--   404  no such local table, or it was dropped
 --   or the code of create_trigger()
 -- ----------------------------------------------------------------------
 create or replace function londiste.local_change_handler(
@@ -48,6 +48,13 @@ begin
         end if;
         l_desc := l_table || case when l_dest <> l_table then '(' || l_dest || ')' else '' end;
 
+        select f.ret_code, f.ret_note into ret_code, ret_note
+          from londiste._check_table(i_queue_name, l_table, l_dest,
+                                     coalesce(i_trg_args && '{virtual_table,no_triggers}', false),
+                                     coalesce(i_trg_args, '{}')) f;
+        if ret_code > 299 then
+            raise sqlstate 'LN001';
+        end if;
         select f.ret_code, f.ret_note into ret_code, ret_note
           from londiste.create_trigger(i_queue_name, l_table, i_trg_args, l_dest, l_type) f;
         if ret_code > 299 then

@@ -119,5 +119,11 @@ select pg_temp.eq(f::text, '(200,"Table handler updated with no triggers: public
 select pg_temp.eq(f.ret_code::text, '403') from londiste.local_change_handler('q', 't3', array['skip'], 'h=3') f;
 select pg_temp.eq(table_attrs, 'h=2') from londiste.get_table_list('q') where table_name = 'public.t3';
 select pg_temp.eq(f::text, '(404,"no such local table: public.tx")') from londiste.local_change_handler('q', 'public.tx', null, null) f;
+create table nokey (v text);
+select londiste.local_add_table('q', 'nokey', array['tgflags=I'], 'h=1');
+select pg_temp.eq(f::text, '(400,"Primary key missing on table: public.nokey")') from londiste.local_change_handler('q', 'nokey', array['backup'], 'h=2') f;
+select pg_temp.rows('select table_attrs from londiste.get_table_list(''q'') where table_name = ''public.nokey''', '(h=1)');
+select pg_temp.eq(f.ret_code::text, '200') from londiste.local_change_handler('q', 'nokey', array['tgflags=I', 'backup'], 'h=2') f;
+select pg_temp.eq(f.ret_code::text, '200') from londiste.local_change_handler('q', 'nokey', array['no_triggers'], 'h=3') f;
 select pg_temp.eq(f::text, '(400,"No such set: zz")') from londiste.local_change_handler('zz', 'public.t3', null, null) f;
 select pg_temp.rows('select londiste.is_replica_func(''pgq.logutriga''::regproc), londiste.is_replica_func(''pgq.create_queue''::regproc), londiste.is_replica_func(1)', '(t,f,f)');
