@@ -158,18 +158,31 @@ impl std::error::Error for Error {
     }
 }
 
-/// The retry class of a SQLSTATE (PostgreSQL documentation, appendix A).
+/// The kind of a SQLSTATE (PostgreSQL documentation, appendix A), which decides whether a daemon tries again.
 fn kind_of(state: &SqlState) -> ErrorKind {
     let code = state.code();
-    match &code[..2] {
-        "08" => ErrorKind::Connection,
-        "40" | "53" => ErrorKind::Transient,
-        "28" => ErrorKind::Permission,
-        _ => match code {
-            "57P01" | "57P02" | "57P03" | "57P05" => ErrorKind::Connection,
-            "55P03" => ErrorKind::Transient,
-            "42501" => ErrorKind::Permission,
-            "3D000" | "3F000" | "42P01" | "42883" | "42704" => ErrorKind::NotFound,
+    match code {
+        // The session is gone: shutdown, crash of another session, start-up, idle and transaction timeouts.
+        "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P04" => ErrorKind::Connection,
+        // Lock not available, object in use, statement timeout or cancel, snapshot too old.
+        "55P03" | "55006" | "57014" | "72000" => ErrorKind::Transient,
+        // Insufficient privilege; a role that may not be granted or taken.
+        "42501" | "0L000" | "0LP01" => ErrorKind::Permission,
+        // Database, schema, table, column, function, object, role, cursor; a database that was dropped.
+        "3D000" | "3F000" | "42P01" | "42703" | "42883" | "42704" | "0P000" | "34000" | "57P04" | "P0002" => {
+            ErrorKind::NotFound
+        }
+        // Object not in the required state, read-only transaction, duplicate object of any sort, dependent objects.
+        "55000" | "55P02" | "55P04" | "25006" | "42P04" | "42P06" | "42P07" | "42701" | "42710" | "42723"
+        | "2BP01" => ErrorKind::State,
+        _ => match &code[..2] {
+            "08" => ErrorKind::Connection,
+            // Transaction rollback; out of disk, memory or connections.
+            "40" | "53" => ErrorKind::Transient,
+            "28" => ErrorKind::Permission,
+            // Data exceptions and violated constraints.
+            "22" | "23" | "44" => ErrorKind::Data,
+            "58" => ErrorKind::System,
             _ => ErrorKind::Database,
         },
     }
@@ -194,12 +207,71 @@ impl From<tokio_postgres::Error> for Error {
                 source: None,
             }));
         }
-        let kind = if error.is_closed() || std::error::Error::source(&error).is_some_and(|s| s.is::<std::io::Error>())
-        {
-            ErrorKind::Connection
-        } else {
-            ErrorKind::Database
-        };
+        // A value that does not fit its Rust type also has a cause; only one of the transport means a lost connection.
+        let lost =
+            error.is_closed() || std::error::Error::source(&error).is_some_and(|s| s.is::<std::io::Error>());
+        let kind = if lost { ErrorKind::Connection } else { ErrorKind::Database };
         Error::new(kind, "talking to the server failed").with_source(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sqlstates() {
+        for (code, kind) in [
+            ("08006", ErrorKind::Connection),
+            ("57P01", ErrorKind::Connection),
+            ("57P03", ErrorKind::Connection),
+            ("25P03", ErrorKind::Connection),
+            ("40001", ErrorKind::Transient),
+            ("40P01", ErrorKind::Transient),
+            ("53100", ErrorKind::Transient),
+            ("53300", ErrorKind::Transient),
+            ("55P03", ErrorKind::Transient),
+            ("57014", ErrorKind::Transient),
+            ("28P01", ErrorKind::Permission),
+            ("42501", ErrorKind::Permission),
+            ("3D000", ErrorKind::NotFound),
+            ("42P01", ErrorKind::NotFound),
+            ("42883", ErrorKind::NotFound),
+            ("55000", ErrorKind::State),
+            ("25006", ErrorKind::State),
+            ("42P07", ErrorKind::State),
+            ("23505", ErrorKind::Data),
+            ("22P02", ErrorKind::Data),
+            ("58030", ErrorKind::System),
+            ("42601", ErrorKind::Database),
+            ("XX000", ErrorKind::Database),
+            ("P0001", ErrorKind::Database),
+        ] {
+            assert_eq!(kind_of(&SqlState::from_code(code)), kind, "{code}");
+        }
+    }
+
+    #[test]
+    fn only_what_may_pass_is_tried_again() {
+        for (kind, again) in [
+            (ErrorKind::Connection, true),
+            (ErrorKind::Transient, true),
+            (ErrorKind::Permission, false),
+            (ErrorKind::Data, false),
+            (ErrorKind::State, false),
+            (ErrorKind::Database, false),
+        ] {
+            assert_eq!(Error::new(kind, "x").is_retryable(), again, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn context_keeps_kind_and_hint_and_the_chain_repeats_nothing() {
+        let error = Error::not_found("no queue q").hint("Create it.").context("reading").context("starting");
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert_eq!(error.hint_text(), Some("Create it."));
+        assert_eq!(error.chain(), "starting: reading: no queue q");
+        assert_eq!(error.to_string(), "starting");
+        assert_eq!(format!("{error:?}"), "NotFound: starting: reading: no queue q (hint: Create it.)");
     }
 }

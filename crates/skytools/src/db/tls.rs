@@ -292,7 +292,9 @@ pub(super) fn hint(error: &rustls::Error) -> Option<&'static str> {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
                 Some("The server needs a new certificate.")
             }
-            _ => Some("The server's certificate has to be X.509 version 3."),
+            _ => Some(
+                "A self-signed certificate has to be named itself as sslrootcert=FILE; every certificate has to be X.509 version 3.",
+            ),
         },
         rustls::Error::AlertReceived(_) => {
             Some("The server refused; its log says why (a client certificate, a protocol version).")

@@ -140,20 +140,13 @@ async fn install_once(connection: &mut Connection, modules: &[Module]) -> Result
         outcomes.push((*module, action, version_before));
     }
     let mut done = Vec::with_capacity(outcomes.len());
-    transaction.batch_execute("set local search_path = pg_catalog").await?;
     for (module, action, version_before) in outcomes {
-        let state = match verify::state(&transaction, module).await {
-            Ok(state) => state,
-            Err(error) if error.kind() == ErrorKind::NotFound && error.sqlstate().is_none() => ModuleState {
-                module: module.name().to_owned(),
-                version: installed_version(&transaction, module).await?,
-                fresh_version: env!("CARGO_PKG_VERSION").to_owned(),
-                differences: Vec::new(),
-                additions: Vec::new(),
-                missing_roles: Vec::new(),
-            },
-            Err(error) => return Err(error),
-        };
+        let mut state = state_after(&transaction, module).await?;
+        if action != Action::Unchanged && !state.differences.is_empty() {
+            // A later module may have made a role that an earlier one grants to: it grants when it runs again.
+            run(&transaction, module).await?;
+            state = state_after(&transaction, module).await?;
+        }
         done.push(Outcome { module: module.name().to_owned(), action, version_before, state });
     }
     if changed {
@@ -162,6 +155,22 @@ async fn install_once(connection: &mut Connection, modules: &[Module]) -> Result
         transaction.rollback().await?;
     }
     Ok(done)
+}
+
+/// The state of a module that has just been installed, also in a build without its manifest.
+async fn state_after(transaction: &Transaction<'_>, module: Module) -> Result<ModuleState> {
+    transaction.batch_execute("set local search_path = pg_catalog").await?;
+    match verify::state(transaction, module).await {
+        Err(error) if error.kind() == ErrorKind::NotFound && error.sqlstate().is_none() => Ok(ModuleState {
+            module: module.name().to_owned(),
+            version: installed_version(transaction, module).await?,
+            fresh_version: env!("CARGO_PKG_VERSION").to_owned(),
+            differences: Vec::new(),
+            additions: Vec::new(),
+            missing_roles: Vec::new(),
+        }),
+        other => other,
+    }
 }
 
 async fn may_create_roles(transaction: &Transaction<'_>) -> Result<bool> {

@@ -1,0 +1,270 @@
+//! Installing, verifying and removing the SQL modules on a live server.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use skytools::ErrorKind;
+use skytools::db::{ConnectString, Connection};
+use skytools::install::{Action, Manifest, Module, in_use, install, script, uninstall, verify};
+
+async fn connect(connstr: &str) -> Result<Connection> {
+    Ok(ConnectString::parse(connstr)?.connect("install test").await?)
+}
+
+async fn fresh() -> Result<(testkit::TestDb, Connection)> {
+    let db = testkit::empty_database().await?;
+    let connection = connect(db.connstr()).await?;
+    Ok((db, connection))
+}
+
+/// Everything in our schemas, for comparing before and after.
+async fn contents(connection: &mut Connection) -> Result<Vec<Manifest>> {
+    let transaction = connection.transaction().await?;
+    transaction.batch_execute("set local search_path = pg_catalog").await?;
+    let mut found = Vec::new();
+    for module in Module::available() {
+        found.extend(Manifest::of_database(&transaction, module).await?);
+    }
+    transaction.rollback().await?;
+    Ok(found)
+}
+
+/// The committed manifests are those of the SQL. `SKYTOOLS_UPDATE_MANIFEST=1` writes them anew.
+#[tokio::test]
+async fn the_committed_manifests_are_those_of_the_sql() -> Result<()> {
+    let (_db, mut connection) = fresh().await?;
+    // The second time every role exists, whoever made it.
+    for _ in 0..2 {
+        install(&mut connection, &Module::available()).await?;
+    }
+    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("sql/manifest");
+    let update = std::env::var_os("SKYTOOLS_UPDATE_MANIFEST").is_some();
+    for manifest in contents(&mut connection).await? {
+        let path = directory.join(format!("{}.json", manifest.module));
+        let text = manifest.to_json()?;
+        if update {
+            std::fs::create_dir_all(&directory)?;
+            std::fs::write(&path, &text)?;
+        }
+        let committed = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            committed == text,
+            "sql/manifest/{}.json is not that of the SQL; run:\n\
+             SKYTOOLS_UPDATE_MANIFEST=1 cargo test -p skytools --test install the_committed_manifests",
+            manifest.module
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn twice_changes_nothing_and_says_so() -> Result<()> {
+    let (_db, mut connection) = fresh().await?;
+    let first = install(&mut connection, &[Module::Londiste]).await?;
+    let names: Vec<&str> = first.iter().map(|o| o.module.as_str()).collect();
+    assert_eq!(names, ["pgq", "pgq_node", "londiste"]);
+    assert!(first.iter().all(|o| o.action == Action::Installed && o.version_before.is_none()));
+    for outcome in &first {
+        assert_eq!(outcome.state.differences, [], "{}", outcome.module);
+        assert_eq!(outcome.state.additions, Vec::<String>::new());
+    }
+    let before = contents(&mut connection).await?;
+    let second = install(&mut connection, &[Module::Londiste]).await?;
+    assert!(second.iter().all(|o| o.action == Action::Unchanged), "{second:?}");
+    assert_eq!(before, contents(&mut connection).await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_script_for_psql_installs_the_same() -> Result<()> {
+    let (_db, mut by_program) = fresh().await?;
+    install(&mut by_program, &Module::available()).await?;
+    let db = testkit::empty_database().await?;
+    for _ in 0..2 {
+        db.psql(&script(&Module::available())?)?;
+    }
+    let mut by_psql = connect(db.connstr()).await?;
+    assert_eq!(contents(&mut by_program).await?, contents(&mut by_psql).await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn damage_is_listed_and_mended() -> Result<()> {
+    let (_db, mut connection) = fresh().await?;
+    install(&mut connection, &[Module::Londiste]).await?;
+    connection
+        .batch_execute(
+            "create or replace function pgq.version() returns text language sql as 'select ''3.0''::text';
+             drop function pgq.finish_batch(bigint);
+             alter table pgq.queue alter column queue_ticker_max_count set default 1;
+             grant execute on function pgq_node.drop_node(text, text) to public;
+             create function pgq.mine(text) returns text language sql as 'select $1';
+             create table pgq.my_table (a int primary key);
+             select pgq.create_queue('verified');",
+        )
+        .await?;
+    let states = verify(&mut connection, &[Module::Pgq, Module::PgqNode, Module::Londiste]).await?;
+    assert!(!states[0].is_clean() && !states[1].is_clean() && states[2].is_clean());
+    let found: Vec<String> = states
+        .iter()
+        .flat_map(|s| &s.differences)
+        .map(|d| format!("{}: {}", d.object, d.aspect.as_deref().unwrap_or("missing")))
+        .collect();
+    for expected in [
+        "function pgq.finish_batch(bigint): missing",
+        "function pgq.version(): body",
+        "table pgq.queue column queue_ticker_max_count: default",
+        "function pgq_node.drop_node(text, text): grant to public",
+    ] {
+        assert!(found.iter().any(|f| f == expected), "{expected} is not in {found:#?}");
+    }
+    assert_eq!(states[0].additions, ["function pgq.mine(text)", "table pgq.my_table"]);
+
+    let outcomes = install(&mut connection, &[Module::Londiste]).await?;
+    let actions: Vec<Action> = outcomes.iter().map(|o| o.action).collect();
+    assert_eq!(actions, [Action::Upgraded, Action::Upgraded, Action::Unchanged]);
+    assert_eq!(outcomes[0].version_before.as_deref(), Some("3.0"));
+    // `create table if not exists` does not mend a changed default; everything else is mended.
+    let left: Vec<&str> =
+        outcomes.iter().flat_map(|o| &o.state.differences).map(|d| d.object.as_str()).collect();
+    assert_eq!(left, ["table pgq.queue column queue_ticker_max_count"]);
+    let row = connection.query_one("select count(*) from pgq.queue", &[]).await?;
+    assert_eq!(row.try_get::<_, i64>(0)?, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_error_leaves_nothing_and_names_file_and_line() -> Result<()> {
+    let (_db, mut connection) = fresh().await?;
+    // Something of another kind in the way of a later module.
+    connection.batch_execute("create schema londiste; create type londiste.table_info as (a int)").await?;
+    let error = install(&mut connection, &[Module::Londiste]).await.unwrap_err();
+    assert!(error.to_string().starts_with("installing module londiste: sql/londiste/"), "{error}");
+    let row = connection.query_one("select to_regnamespace('pgq') is null", &[]).await?;
+    assert!(row.try_get::<_, bool>(0)?, "schema pgq was left behind");
+    Ok(())
+}
+
+#[tokio::test]
+async fn installations_at_the_same_time_take_turns() -> Result<()> {
+    let db = testkit::empty_database().await?;
+    let other = testkit::empty_database().await?;
+    let mut tasks = Vec::new();
+    for number in 0..6 {
+        let connstr = if number % 3 == 0 { other.connstr() } else { db.connstr() }.to_owned();
+        tasks.push(tokio::spawn(async move {
+            let mut connection = connect(&connstr).await?;
+            let outcomes = install(&mut connection, &[Module::Londiste]).await?;
+            anyhow::Ok(outcomes.iter().filter(|o| o.action == Action::Installed).count())
+        }));
+    }
+    let mut installed = 0;
+    for task in tasks {
+        installed += task.await??;
+    }
+    assert_eq!(installed, 2 * 3, "three modules in each of two databases");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_owner_without_superuser_installs_without_the_roles() -> Result<()> {
+    let cluster = testkit::own_cluster(|b| b).await?;
+    cluster.psql(
+        "postgres",
+        "create role owner login; create role guest login; create database app owner owner",
+    )?;
+    let connstr = cluster.connstr("app");
+    let as_role = |role: &str| format!("{connstr} user={role}");
+
+    let mut guest = connect(&as_role("guest")).await?;
+    let error = install(&mut guest, &[Module::Pgq]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Permission);
+    assert!(
+        error.hint_text().is_some_and(|h| h.contains("grant create on database app to guest")),
+        "{error:?}"
+    );
+
+    let mut owner = connect(&as_role("owner")).await?;
+    let outcomes = install(&mut owner, &[Module::Londiste]).await?;
+    assert!(outcomes[0].state.missing_roles.contains(&"pgq_reader".to_owned()), "{outcomes:?}");
+    for outcome in &outcomes {
+        assert_eq!(outcome.state.differences, [], "{}", outcome.module);
+    }
+    let again = install(&mut owner, &[Module::Londiste]).await?;
+    assert!(again.iter().all(|o| o.action == Action::Unchanged), "{again:?}");
+    let error = guest.query_one("select pgq.create_queue('x')", &[]).await.unwrap_err();
+    assert_eq!(error.code().map(|c| c.code()), Some("42501"));
+    let error = install(&mut guest, &[Module::Pgq]).await.map(drop);
+    assert!(error.is_ok(), "looking at an unchanged installation needs no rights: {error:?}");
+
+    // A role that may create roles completes the installation.
+    cluster.psql("app", "alter role owner createrole")?;
+    let completed = install(&mut owner, &[Module::Londiste]).await?;
+    assert!(completed.iter().any(|o| o.action == Action::Upgraded));
+    assert!(
+        completed.iter().all(|o| o.state.missing_roles.is_empty() && o.state.is_clean()),
+        "{completed:#?}"
+    );
+
+    // Another role's schema is not touched.
+    cluster.psql("app", "create or replace function pgq.version() returns text language sql as 'select null::text'; grant create on database app to guest")?;
+    let error = install(&mut guest, &[Module::Pgq]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Permission);
+    assert!(error.to_string().contains("belongs to role \"owner\""), "{error}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_in_use_is_not_removed() -> Result<()> {
+    let (_db, mut connection) = fresh().await?;
+    install(&mut connection, &[Module::Londiste]).await?;
+    connection
+        .batch_execute(
+            "select pgq.create_queue('q \"1'); select pgq.register_consumer('q \"1', 'con sumer');
+             create schema \"App\";
+             create table \"App\".\"T t\" (id int primary key);
+             create trigger \"Cap ture\" after insert or update or delete on \"App\".\"T t\"
+                 for each row execute function pgq.logutriga('q \"1');
+             create table part (id int) partition by range (id);
+             create table part_1 partition of part for values from (0) to (10);
+             create trigger cap after insert on part for each row execute function pgq.logutriga('q \"1', 'pkey=id');
+             create view \"App\".queues as select queue_name from pgq.queue;",
+        )
+        .await?;
+    let found = in_use(&*connection, &[Module::Pgq]).await?;
+    let shown: Vec<String> = found.iter().map(|u| format!("{} {}", u.kind, u.what)).collect();
+    assert!(shown.contains(&"consumer con sumer on queue q \"1".to_owned()), "{shown:#?}");
+    assert!(shown.iter().any(|s| s.starts_with("trigger") && s.contains("Cap ture")), "{shown:#?}");
+    assert!(shown.iter().any(|s| s.starts_with("dependent view \"App\".queues")), "{shown:#?}");
+
+    let error = uninstall(&mut connection, &[Module::Pgq], true).await.unwrap_err();
+    assert!(error.to_string().contains("needs it"), "{error}");
+    let before = contents(&mut connection).await?;
+    let error = uninstall(&mut connection, &[], false).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::State);
+    for part in ["con sumer", "Cap ture", "\"App\".queues"] {
+        assert!(error.to_string().contains(part), "{part} is not in: {error}");
+    }
+    assert_eq!(before, contents(&mut connection).await?);
+
+    let removal = uninstall(&mut connection, &[], true).await?;
+    assert_eq!(removal.modules, ["londiste", "pgq_node", "pgq"]);
+    assert_eq!(removal.dropped.len(), found.len());
+    assert!(contents(&mut connection).await?.is_empty());
+    connection.batch_execute("insert into \"App\".\"T t\" values (1); insert into part values (1)").await?;
+    let nothing = uninstall(&mut connection, &[], false).await?;
+    assert!(nothing.modules.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_unused_installation_is_removed_without_force() -> Result<()> {
+    let (_db, mut connection) = fresh().await?;
+    install(&mut connection, &[Module::Londiste]).await?;
+    let removal = uninstall(&mut connection, &[Module::Londiste], false).await?;
+    assert_eq!(removal.modules, ["londiste"]);
+    let states = verify(&mut connection, &[Module::Londiste, Module::Pgq]).await?;
+    assert!(states[0].version.is_none() && states[1].is_clean());
+    uninstall(&mut connection, &[], false).await?;
+    Ok(())
+}
