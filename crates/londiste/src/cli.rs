@@ -21,7 +21,7 @@ use crate::command::{
     pause, remove_seq, remove_table, resync, seqs, show_handlers, status, tables, tag_dead, wait_node,
     wait_sync,
 };
-use crate::{copy, worker};
+use crate::{compare, copy, worker};
 
 /// The program: both generations' section names are understood.
 pub const PROGRAM: Program = Program::new("londiste", &["londiste", "londiste3"]);
@@ -141,6 +141,8 @@ enum Command {
     Worker(With<worker::Args>),
     /// Copy one table in a process of its own.
     Copy(With<copy::Args>),
+    /// Compare tables with their source; the exit status is the number that differ.
+    Compare(With<compare::Args>),
 }
 
 /// Runs the program; the first of `args` is its name.
@@ -286,6 +288,7 @@ fn dispatch(command: Command) -> ExitCode {
         Command::Missing(w) => admin(NoPidfile, w, missing::run),
         Command::ShowHandlers(w) => admin(NoPidfile, w, async |_, a| show_handlers::run(a)),
         Command::Worker(w) => daemon(PidfileUse::Main, w, worker::command),
+        Command::Compare(w) => daemon(PidfileUse::Suffix(".repair"), w, compare::command),
         Command::Copy(w) => {
             // The process lives as long as this name.
             let suffix = format!(".copy.{}", full_name(&w.args.table)).leak();

@@ -4,6 +4,7 @@ pub mod apply;
 mod argv;
 mod cli;
 pub mod command;
+pub mod compare;
 pub mod copy;
 pub mod handler;
 pub mod settings;

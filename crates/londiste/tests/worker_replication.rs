@@ -59,7 +59,9 @@ impl Load {
 async fn a_table_is_copied_while_written_to_and_a_transaction_is_open_across_the_snapshot() -> Result<()> {
     let pair = Pair::new().await?;
     pair.both(ACC).await?;
-    pair.on_root.batch_execute("insert into acc select g, g % 7, 'old ' || g, g from generate_series(1, 20000) g").await?;
+    pair.on_root
+        .batch_execute("insert into acc select g, g % 7, 'old ' || g, g from generate_series(1, 20000) g")
+        .await?;
     let load = Load::start(&pair, 2).await?;
     // Open before the copy, committed long after: rows that the copied snapshot cannot have.
     let mut slow = pair.root.connect().await?;
@@ -95,18 +97,36 @@ async fn writers_of_every_kind_across_forced_rotations() -> Result<()> {
             id += 10;
             client.batch_execute(&format!("begin isolation level {level}; select 1")).await?;
             client.batch_execute(&format!("insert into acc values ({id}, {round}, '{level}', 1)")).await?;
-            client.batch_execute(&format!("savepoint a; insert into acc values ({id} + 1, 0, 'gone', 1); rollback to a")).await?;
-            client.batch_execute(&format!("savepoint b; insert into acc values ({id} + 2, 0, 'kept', 1); release b")).await?;
+            client
+                .batch_execute(&format!(
+                    "savepoint a; insert into acc values ({id} + 1, 0, 'gone', 1); rollback to a"
+                ))
+                .await?;
+            client
+                .batch_execute(&format!(
+                    "savepoint b; insert into acc values ({id} + 2, 0, 'kept', 1); release b"
+                ))
+                .await?;
             pair.on_root.batch_execute("select pgq.maint_rotate_tables_step1('q')").await?;
             pair.on_root.batch_execute("select pgq.maint_rotate_tables_step2()").await?;
             // A transaction whose snapshot is older than a rotation may be told to try again; it must not lose anything.
-            if let Err(e) = client.batch_execute(&format!("update acc set v = 2 where id = {id}; commit")).await {
+            if let Err(e) =
+                client.batch_execute(&format!("update acc set v = 2 where id = {id}; commit")).await
+            {
                 ensure!(e.code().map(|c| c.code()) == Some("40001"), "{e:?}");
                 client.batch_execute("rollback").await?;
             }
             let name = format!("p{id}");
-            client.batch_execute(&format!("begin; insert into acc values ({id} + 3, 0, 'prepared', 1); prepare transaction '{name}'")).await?;
-            client.batch_execute(&format!("begin; insert into acc values ({id} + 4, 0, 'rolled back', 1); rollback")).await?;
+            client
+                .batch_execute(&format!(
+                    "begin; insert into acc values ({id} + 3, 0, 'prepared', 1); prepare transaction '{name}'"
+                ))
+                .await?;
+            client
+                .batch_execute(&format!(
+                    "begin; insert into acc values ({id} + 4, 0, 'rolled back', 1); rollback"
+                ))
+                .await?;
             pair.until_caught_up().await?;
             let end = if round % 2 == 0 { "commit" } else { "rollback" };
             client.batch_execute(&format!("{end} prepared '{name}'")).await?;
@@ -122,7 +142,11 @@ async fn writers_of_every_kind_across_forced_rotations() -> Result<()> {
 async fn the_copy_is_taken_up_again_in_every_state_it_was_killed_in() -> Result<()> {
     let pair = Pair::new().await?;
     pair.both(ACC).await?;
-    pair.on_root.batch_execute("insert into acc select g, g % 7, repeat('x', 100), g from generate_series(1, 60000) g").await?;
+    pair.on_root
+        .batch_execute(
+            "insert into acc select g, g % 7, repeat('x', 100), g from generate_series(1, 60000) g",
+        )
+        .await?;
     let load = Load::start(&pair, 1).await?;
     pair.add("public.acc", "").await?;
     for states in [&["in-copy"][..], &["catching-up"], &["wanna-sync"], &["do-sync", "ok"]] {
@@ -245,7 +269,10 @@ async fn pause_is_acknowledged_and_a_paused_worker_stops_promptly() -> Result<()
     .await?;
     pair.on_root.batch_execute("insert into acc values (1, 1, 'x', 1)").await?;
     worker.stop().await?;
-    ensure!(pair.on_leaf.query("select 1 from acc", &[]).await?.is_empty(), "a paused worker has applied something");
+    ensure!(
+        pair.on_leaf.query("select 1 from acc", &[]).await?.is_empty(),
+        "a paused worker has applied something"
+    );
     support::admin(&pair.on_leaf, "select * from pgq_node.set_consumer_paused('q', 'leaf_w', false)").await?;
     let worker = pair.worker("")?;
     pair.until_caught_up().await?;
@@ -258,7 +285,11 @@ async fn a_conflict_is_named_and_replay_goes_on_when_it_is_gone() -> Result<()> 
     let pair = Pair::new().await?;
     pair.both(ACC).await?;
     pair.add("public.acc", "'expect_sync'").await?;
-    pair.on_leaf.batch_execute("set session_replication_role = replica; insert into acc values (7, 0, 'in the way', 0)").await?;
+    pair.on_leaf
+        .batch_execute(
+            "set session_replication_role = replica; insert into acc values (7, 0, 'in the way', 0)",
+        )
+        .await?;
     let worker = pair.worker("")?;
     pair.on_root.batch_execute("insert into acc select g, 0, 'x', g from generate_series(1, 20) g").await?;
     let error = wait_for("the error", support::PATIENCE, || async {
@@ -280,7 +311,9 @@ async fn a_column_that_is_missing_here_is_named_and_replay_goes_on_when_it_is_ad
     pair.both(ACC).await?;
     pair.add("public.acc", "'expect_sync'").await?;
     let worker = pair.worker("")?;
-    pair.on_root.batch_execute("insert into acc values (1, 1, 'before', 1); alter table acc add extra real").await?;
+    pair.on_root
+        .batch_execute("insert into acc values (1, 1, 'before', 1); alter table acc add extra real")
+        .await?;
     pair.on_root.batch_execute("insert into acc values (2, 1, 'after', 1, 0.25)").await?;
     let error = wait_for("the error", support::PATIENCE, || async {
         let text = pair.errors().await?;
@@ -303,16 +336,26 @@ async fn a_column_that_is_missing_here_is_named_and_replay_goes_on_when_it_is_ad
 async fn reset_and_removal_under_way() -> Result<()> {
     let pair = Pair::new().await?;
     pair.both(ACC).await?;
-    pair.on_root.batch_execute("insert into acc select g, 0, repeat('y', 200), g from generate_series(1, 50000) g").await?;
+    pair.on_root
+        .batch_execute("insert into acc select g, 0, repeat('y', 200), g from generate_series(1, 50000) g")
+        .await?;
     pair.add("public.acc", "").await?;
     let worker = pair.worker("")?;
     pair.until_state("public.acc", &["catching-up", "wanna-sync", "do-sync"]).await?;
     // resync
-    support::admin(&pair.on_leaf, "select * from londiste.local_set_table_state('q', 'public.acc', null, null)").await?;
+    support::admin(
+        &pair.on_leaf,
+        "select * from londiste.local_set_table_state('q', 'public.acc', null, null)",
+    )
+    .await?;
     pair.until_state("public.acc", &["ok"]).await?;
     pair.until_caught_up().await?;
     ensure!(pair.assert_same("acc").await? == 50_000);
-    support::admin(&pair.on_leaf, "select * from londiste.local_set_table_state('q', 'public.acc', null, null)").await?;
+    support::admin(
+        &pair.on_leaf,
+        "select * from londiste.local_set_table_state('q', 'public.acc', null, null)",
+    )
+    .await?;
     pair.until_state("public.acc", &["in-copy", "catching-up", "wanna-sync", "do-sync"]).await?;
     support::admin(&pair.on_leaf, "select * from londiste.local_remove_table('q', 'public.acc')").await?;
     pair.until_no_copy_consumers().await?;

@@ -15,7 +15,7 @@ mod transfer;
 pub use command::{Args, command};
 pub use load::{Load, Loaded, drop_fkeys, load};
 pub use position::{retire, sweep};
-pub(crate) use task::refusal;
 pub use source::{Source, poke};
+pub(crate) use task::refusal;
 pub use task::{Copier, Ended};
 pub use transfer::{Columns, Format, Progress, transfer};

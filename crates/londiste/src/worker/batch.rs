@@ -41,7 +41,8 @@ pub(super) fn local_only(tables: &[TableRow], drop_execute: bool) -> String {
     let names: Vec<String> =
         tables.iter().filter(|t| t.local).map(|t| quote::literal(&t.table_name)).collect();
     let execute = if drop_execute { "" } else { "ev_type = 'EXECUTE' or " };
-    let of_tables = if names.is_empty() { "false".to_owned() } else { format!("ev_extra1 in ({})", names.join(", ")) };
+    let of_tables =
+        if names.is_empty() { "false".to_owned() } else { format!("ev_extra1 in ({})", names.join(", ")) };
     format!("{execute}ev_type like 'pgq.%' or ev_type like 'londiste.%' or {of_tables}")
 }
 
@@ -81,7 +82,12 @@ impl Replay<'_> {
 
     async fn other(&self, client: &Client, event: &Event, tables: &[TableRow]) -> Result<Effect> {
         let about = |e: Error| {
-            e.context(format!("[ev_id={},ev_txid={}] {}", event.id(), event.txid(), event.ev_type().unwrap_or("(no type)")))
+            e.context(format!(
+                "[ev_id={},ev_txid={}] {}",
+                event.id(),
+                event.txid(),
+                event.ev_type().unwrap_or("(no type)")
+            ))
         };
         if event.ev_type() == Some("EXECUTE") {
             execute::execute(client, self.queue, event, tables).await.map_err(about)?;

@@ -27,7 +27,8 @@ enum Condition {
 fn conditions(attrs: Option<&str>) -> Result<Vec<Condition>> {
     let mut found = Vec::new();
     for (key, values) in urlenc::decode_row(attrs.unwrap_or_default())? {
-        for value in values.as_deref().unwrap_or_default().split(',').map(str::trim).filter(|v| !v.is_empty()) {
+        for value in values.as_deref().unwrap_or_default().split(',').map(str::trim).filter(|v| !v.is_empty())
+        {
             let full = || if value.contains('.') { value.to_owned() } else { format!("public.{value}") };
             found.push(match key.as_ref() {
                 "local-table" => Condition::LocalTable(full()),
@@ -39,9 +40,13 @@ fn conditions(attrs: Option<&str>) -> Result<Vec<Condition>> {
                 "need-schema" => Condition::Schema(value.to_owned()),
                 "need-function" => {
                     let (name, arguments) = match full().split_once('(') {
-                        Some((name, rest)) => (name.to_owned(), rest.trim_end_matches(')').trim().parse().map_err(|e| {
-                            Error::data(format!("EXECUTE header: \"{value}\" has no number of arguments")).with_source(e)
-                        })?),
+                        Some((name, rest)) => (
+                            name.to_owned(),
+                            rest.trim_end_matches(')').trim().parse().map_err(|e| {
+                                Error::data(format!("EXECUTE header: \"{value}\" has no number of arguments"))
+                                    .with_source(e)
+                            })?,
+                        ),
                         None => (full(), 0),
                     };
                     Condition::Function { name, arguments }
@@ -93,7 +98,10 @@ impl Local<'_> {
                      where n.nspname = $1 and p.proname = $2 and p.pronargs = $3)";
                 let row = self
                     .client
-                    .query_typed_one(sql, &[(&schema, Type::TEXT), (&function, Type::TEXT), (arguments, Type::INT4)])
+                    .query_typed_one(
+                        sql,
+                        &[(&schema, Type::TEXT), (&function, Type::TEXT), (arguments, Type::INT4)],
+                    )
                     .await?;
                 Ok(row.try_get(0)?)
             }
@@ -137,10 +145,7 @@ pub(super) async fn execute(client: &Client, queue: &str, event: &Event, tables:
     }
     let wanted = conditions(event.extra2()).map_err(doing)?;
     let sequences = client
-        .query_typed(
-            "select seq_name from londiste.get_seq_list($1) where local",
-            &[(&queue, Type::TEXT)],
-        )
+        .query_typed("select seq_name from londiste.get_seq_list($1) where local", &[(&queue, Type::TEXT)])
         .await?
         .iter()
         .map(|r| Ok(r.try_get(0)?))
@@ -159,15 +164,21 @@ pub(super) async fn execute(client: &Client, queue: &str, event: &Event, tables:
         None => {
             let missing: Vec<String> =
                 wanted.iter().zip(&held).filter(|(_, h)| !**h).map(|(c, _)| format!("{c:?}")).collect();
-            return Err(doing(Error::state(format!("only some of the objects in its header are on this node; missing: {}", missing.join(", ")))
-                .hint("create the missing objects here, or remove the others")));
+            return Err(doing(
+                Error::state(format!(
+                    "only some of the objects in its header are on this node; missing: {}",
+                    missing.join(", ")
+                ))
+                .hint("create the missing objects here, or remove the others"),
+            ));
         }
     }
     let mut names = HashMap::new();
     for condition in &wanted {
         match condition {
             Condition::LocalTable(name) | Condition::LocalDestination(name) => {
-                let dest = tables.iter().find(|t| t.table_name == *name).map_or(name.as_str(), TableRow::dest);
+                let dest =
+                    tables.iter().find(|t| t.table_name == *name).map_or(name.as_str(), TableRow::dest);
                 names.insert(name.clone(), quote::fqname(dest));
             }
             Condition::LocalSequence(name) => {
@@ -206,7 +217,8 @@ async fn set_role(client: &Client, role: &str) -> Result<()> {
         .await
         .map_err(Error::from);
     if let Err(e) = outcome {
-        let tolerable = e.sqlstate() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) || e.sqlstate() == Some(&SqlState::UNDEFINED_FUNCTION);
+        let tolerable = e.sqlstate() == Some(&SqlState::INSUFFICIENT_PRIVILEGE)
+            || e.sqlstate() == Some(&SqlState::UNDEFINED_FUNCTION);
         if !tolerable {
             return Err(e);
         }
@@ -221,7 +233,9 @@ mod tests {
 
     #[test]
     fn headers_become_conditions() {
-        let found = conditions(Some("local-table=public.a%2c+b&need-function=f(2)&need-schema=x&need-view=s.v")).unwrap();
+        let found =
+            conditions(Some("local-table=public.a%2c+b&need-function=f(2)&need-schema=x&need-view=s.v"))
+                .unwrap();
         assert_eq!(
             found,
             [
@@ -247,6 +261,9 @@ mod tests {
     #[test]
     fn names_are_put_in() {
         let names = HashMap::from([("public.a".to_owned(), "s.\"B\"".to_owned())]);
-        assert_eq!(substitute("alter table @public.a@ add x int; -- @public.b@", &names), "alter table s.\"B\" add x int; -- @public.b@");
+        assert_eq!(
+            substitute("alter table @public.a@ add x int; -- @public.b@", &names),
+            "alter table s.\"B\" add x int; -- @public.b@"
+        );
     }
 }

@@ -37,7 +37,13 @@ pub(super) async fn restore(target: &Client, queue: &str, lock_timeout: Duration
             Err(e) if e.kind() == ErrorKind::Connection => return Err(e),
             Err(e) => {
                 left = Left::Something;
-                tracing::warn!(from, to, fkey = name, error = e.chain(), "foreign key cannot be restored yet");
+                tracing::warn!(
+                    from,
+                    to,
+                    fkey = name,
+                    error = e.chain(),
+                    "foreign key cannot be restored yet"
+                );
             }
         }
     }
@@ -64,5 +70,8 @@ async fn restore_one(target: &Client, table: &str, name: &str) -> Result<()> {
             None => return Ok(()),
         }
     }
-    Err(Error::new(ErrorKind::Internal, format!("foreign key {name} of {table} is not restored after three steps")))
+    Err(Error::new(
+        ErrorKind::Internal,
+        format!("foreign key {name} of {table} is not restored after three steps"),
+    ))
 }

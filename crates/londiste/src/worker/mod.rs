@@ -152,7 +152,9 @@ impl Worker {
 
     async fn open_provider(&mut self, state: &ConsumerState) -> Result<()> {
         let same = |p: &Provider| {
-            p.node == state.provider_node && p.location == state.provider_location && !p.connection.is_closed()
+            p.node == state.provider_node
+                && p.location == state.provider_location
+                && !p.connection.is_closed()
         };
         if self.provider.as_ref().is_some_and(same) {
             return Ok(());
@@ -282,7 +284,10 @@ impl Worker {
                         continue;
                     }
                     None => {
-                        tracing::warn!(table = candidate.table, "the table is not replicated on the provider, nothing to copy from");
+                        tracing::warn!(
+                            table = candidate.table,
+                            "the table is not replicated on the provider, nothing to copy from"
+                        );
                         continue;
                     }
                 }
@@ -340,7 +345,8 @@ impl Worker {
             match sync::next(row.merge_state, Input::WorkerAt(batch.tick_id)) {
                 Step::Become(state) => {
                     let (client, queue) = (&*self.target()?.connection, &self.settings.queue);
-                    sync::set_state(client, queue, &row.table_name, row.custom_snapshot.as_ref(), state).await?;
+                    sync::set_state(client, queue, &row.table_name, row.custom_snapshot.as_ref(), state)
+                        .await?;
                     tracing::info!(table = row.table_name, %state, "table state");
                     self.bell.ring();
                     wait = true;
@@ -366,8 +372,13 @@ impl Worker {
             return Ok(());
         }
         let provider = self.provider()?;
-        let said =
-            cascade::set_subscriber_watermark(&*provider.connection, &self.settings.queue, &node.node_name, tick).await;
+        let said = cascade::set_subscriber_watermark(
+            &*provider.connection,
+            &self.settings.queue,
+            &node.node_name,
+            tick,
+        )
+        .await;
         match said {
             Ok(reply) => reply.log(),
             // It only ever goes forward; a report that comes late is no failure.
@@ -399,7 +410,9 @@ impl Worker {
             self.swept = true;
         }
         self.restore_fkeys().await?;
-        self.expectant = tables.iter().any(|t| t.local && (t.merge_state != MergeState::Ok || t.custom_snapshot.is_some()));
+        self.expectant = tables
+            .iter()
+            .any(|t| t.local && (t.merge_state != MergeState::Ok || t.custom_snapshot.is_some()));
 
         let settings = Arc::clone(&self.settings);
         let limits = if tables.iter().any(|t| t.local && t.merge_state.is_copying()) {
@@ -470,9 +483,9 @@ impl Job for Worker {
         self.expectant = false;
         let Some(state) = self.own_state(&turn.signals).await? else { return Ok(Work::Idle) };
         let client = &*self.target()?.connection;
-        let node = cascade::load_node_info(client, &self.settings.queue)
-            .await?
-            .ok_or_else(|| Error::not_found(format!("queue \"{}\" has no node here any more", self.settings.queue)))?;
+        let node = cascade::load_node_info(client, &self.settings.queue).await?.ok_or_else(|| {
+            Error::not_found(format!("queue \"{}\" has no node here any more", self.settings.queue))
+        })?;
         match node::duty(&node)? {
             Duty::Standby => {
                 // A root has little to say, but hears its operator in every round.
@@ -515,7 +528,8 @@ impl Job for Worker {
         let settings = Arc::clone(&self.settings);
         let stored = async {
             let target = settings.connect_local(&settings.consumer).await?;
-            cascade::set_consumer_error(&*target, &settings.queue, &settings.consumer, Some(&error.chain())).await
+            cascade::set_consumer_error(&*target, &settings.queue, &settings.consumer, Some(&error.chain()))
+                .await
         };
         if let Err(e) = stored.await {
             tracing::debug!(error = e.chain(), "cannot record the error on the node");

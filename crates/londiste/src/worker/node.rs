@@ -18,14 +18,19 @@ pub enum Duty {
 /// A kind of node that this version does not serve, or that does not exist.
 pub fn duty(info: &NodeInfo) -> Result<Duty> {
     let refuse = |what: &str| {
-        Err(Error::state(format!("node \"{}\" is a {what}; this worker serves roots and plain leafs only", info.node_name))
-            .hint("run the worker of SkyTools 3 on this node, or create it as a leaf"))
+        Err(Error::state(format!(
+            "node \"{}\" is a {what}; this worker serves roots and plain leafs only",
+            info.node_name
+        ))
+        .hint("run the worker of SkyTools 3 on this node, or create it as a leaf"))
     };
     match (info.node_type, info.combined_type, info.combined_queue.as_deref()) {
         (NodeType::Root, None, None) => Ok(Duty::Standby),
         (NodeType::Leaf, None, None) => Ok(Duty::Replay),
         (NodeType::Branch, None, None) => refuse("branch (it would have to copy the queue on)"),
-        (NodeType::Leaf, _, Some(queue)) => refuse(&format!("merge leaf (it feeds the combined queue \"{queue}\")")),
+        (NodeType::Leaf, _, Some(queue)) => {
+            refuse(&format!("merge leaf (it feeds the combined queue \"{queue}\")"))
+        }
         (kind, combined, queue) => Err(Error::data(format!(
             "node \"{}\" is a {kind} with combined queue {queue:?} of type {combined:?}, which cannot be",
             info.node_name

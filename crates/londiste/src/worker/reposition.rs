@@ -48,8 +48,11 @@ pub async fn reposition(settings: &Settings, which: Reposition) -> Result<i64> {
                 )
                 .await?
                 .ok_or_else(|| {
-                    Error::not_found(format!("consumer {consumer} is not registered on node \"{}\"", state.provider_node))
-                        .hint("subscribe the node again: drop-node and create-leaf")
+                    Error::not_found(format!(
+                        "consumer {consumer} is not registered on node \"{}\"",
+                        state.provider_node
+                    ))
+                    .hint("subscribe the node again: drop-node and create-leaf")
                 })?;
             let tick: i64 = row.try_get(0)?;
             cascade::set_consumer_completed(&*target, queue, consumer, tick).await?;

@@ -42,8 +42,11 @@ pub(super) async fn handle(client: &Client, queue: &str, event: &Event, filters:
     if kind.starts_with("pgq.") {
         let of = field(event, "queue (ev_extra1)", event.extra1())?;
         if of != queue {
-            return Err(Error::data(format!("event {} of type {kind} belongs to queue \"{of}\", not \"{queue}\"", event.id()))
-                .hint("somebody has written a cascade event by hand; remove it from the event table"));
+            return Err(Error::data(format!(
+                "event {} of type {kind} belongs to queue \"{of}\", not \"{queue}\"",
+                event.id()
+            ))
+            .hint("somebody has written a cascade event by hand; remove it from the event table"));
         }
     }
     let data = field(event, "data", event.data());

@@ -34,20 +34,31 @@ impl Pair {
         let (root, leaf) = (testkit::database().await?, testkit::database().await?);
         let (on_root, on_leaf) = (root.connect().await?, leaf.connect().await?);
         let (r, l) = (root.connstr().to_owned(), leaf.connstr().to_owned());
-        admin(&on_root, &format!("select * from pgq_node.register_location('q', 'root', $c${r}$c$, false)")).await?;
-        admin(&on_root, "select * from pgq_node.create_node('q', 'root', 'root', 'root_w', null, null, null)").await?;
-        for setting in ["'ticker_max_lag', '100 ms'", "'ticker_idle_period', '1 hour'", "'ticker_max_count', '1000000'"] {
+        admin(&on_root, &format!("select * from pgq_node.register_location('q', 'root', $c${r}$c$, false)"))
+            .await?;
+        admin(
+            &on_root,
+            "select * from pgq_node.create_node('q', 'root', 'root', 'root_w', null, null, null)",
+        )
+        .await?;
+        for setting in
+            ["'ticker_max_lag', '100 ms'", "'ticker_idle_period', '1 hour'", "'ticker_max_count', '1000000'"]
+        {
             on_root.execute(&format!("select pgq.set_queue_config('q', {setting})"), &[]).await?;
         }
-        admin(&on_root, &format!("select * from pgq_node.register_location('q', 'leaf', $c${l}$c$, false)")).await?;
+        admin(&on_root, &format!("select * from pgq_node.register_location('q', 'leaf', $c${l}$c$, false)"))
+            .await?;
         admin(&on_root, "select * from pgq_node.register_subscriber('q', 'leaf', 'leaf_w', null)").await?;
         for (name, location) in [("root", &r), ("leaf", &l)] {
-            let sql = format!("select * from pgq_node.register_location('q', '{name}', $c${location}$c$, false)");
+            let sql =
+                format!("select * from pgq_node.register_location('q', '{name}', $c${location}$c$, false)");
             admin(&on_leaf, &sql).await?;
         }
         let mark: i64 =
             on_root.query_one("select global_watermark from pgq_node.get_node_info('q')", &[]).await?.get(0);
-        let sql = format!("select * from pgq_node.create_node('q', 'leaf', 'leaf', 'leaf_w', 'root', {mark}, null)");
+        let sql = format!(
+            "select * from pgq_node.create_node('q', 'leaf', 'leaf', 'leaf_w', 'root', {mark}, null)"
+        );
         admin(&on_leaf, &sql).await?;
         let ticking = root.connect().await?;
         let ticker = tokio::spawn(async move {
@@ -77,7 +88,11 @@ impl Pair {
 
     pub async fn add_on_leaf(&self, table: &str, args: &str) -> Result<()> {
         admin(&self.on_leaf, &format!("select * from londiste.global_add_table('q', '{table}')")).await?;
-        admin(&self.on_leaf, &format!("select * from londiste.local_add_table('q', '{table}', array[{args}]::text[])")).await
+        admin(
+            &self.on_leaf,
+            &format!("select * from londiste.local_add_table('q', '{table}', array[{args}]::text[])"),
+        )
+        .await
     }
 
     /// A configuration of the leaf's worker.
@@ -117,9 +132,15 @@ impl Pair {
 
     /// What consumers of the leaf complain about.
     pub async fn errors(&self) -> Result<String> {
-        let rows = self.on_leaf.query("select consumer_name, cur_error from pgq_node.local_state where cur_error is not null", &[]);
-        let texts: Vec<String> =
-            rows.await?.iter().map(|r| format!("{}: {}", r.get::<_, String>(0), r.get::<_, String>(1))).collect();
+        let rows = self.on_leaf.query(
+            "select consumer_name, cur_error from pgq_node.local_state where cur_error is not null",
+            &[],
+        );
+        let texts: Vec<String> = rows
+            .await?
+            .iter()
+            .map(|r| format!("{}: {}", r.get::<_, String>(0), r.get::<_, String>(1)))
+            .collect();
         Ok(texts.join("\n"))
     }
 
@@ -164,12 +185,18 @@ impl Pair {
         wait_for("the copies' consumers to go", PATIENCE, || async {
             let there: i64 = self
                 .on_root
-                .query_one("select count(*) from pgq.get_consumer_info('q') where consumer_name like '%.copy.%'", &[])
+                .query_one(
+                    "select count(*) from pgq.get_consumer_info('q') where consumer_name like '%.copy.%'",
+                    &[],
+                )
                 .await?
                 .get(0);
             let here: i64 = self
                 .on_leaf
-                .query_one("select count(*) from pgq_node.local_state where consumer_name like '%.copy.%'", &[])
+                .query_one(
+                    "select count(*) from pgq_node.local_state where consumer_name like '%.copy.%'",
+                    &[],
+                )
                 .await?
                 .get(0);
             Ok((there + here == 0).then_some(()))
