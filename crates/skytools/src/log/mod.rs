@@ -12,6 +12,7 @@ mod format;
 mod record;
 mod redact;
 pub mod stats;
+mod syslog;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,7 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use self::file::RotatingFile;
 use self::format::Formatter;
 use self::record::Record;
+use self::syslog::Syslog;
 use crate::config::Config;
 use crate::{Error, ErrorKind, Result};
 
@@ -59,9 +61,10 @@ pub struct LogOptions {
 struct Sinks {
     console: Option<Formatter>,
     file: Option<(RotatingFile, Formatter)>,
+    syslog: Option<Syslog>,
 }
 
-static SINKS: Mutex<Sinks> = Mutex::new(Sinks { console: None, file: None });
+static SINKS: Mutex<Sinks> = Mutex::new(Sinks { console: None, file: None, syslog: None });
 /// The most detailed level written, as [`level_number`].
 static LEVEL: AtomicU8 = AtomicU8::new(2);
 static CONSOLE_MUTED: AtomicBool = AtomicBool::new(false);
@@ -98,14 +101,18 @@ pub fn init(config: &Config, options: &LogOptions) -> Result<()> {
             Some((file, formatter))
         }
     };
-    install(Sinks { console: (!options.no_console).then_some(console), file }, options.verbosity);
+    let syslog = match options.style {
+        LineStyle::Framework => None,
+        LineStyle::Pgqd => Syslog::from_config(config, "pgqd")?,
+    };
+    install(Sinks { console: (!options.no_console).then_some(console), file, syslog }, options.verbosity);
     Ok(())
 }
 
 /// Starts logging to standard error only, for programs without configuration.
 pub fn init_console(name: &str, verbosity: i8) {
     let console = Formatter::plain(name, LineStyle::Framework);
-    install(Sinks { console: Some(console), file: None }, verbosity);
+    install(Sinks { console: Some(console), file: None, syslog: None }, verbosity);
 }
 
 fn install(new: Sinks, verbosity: i8) {
@@ -219,6 +226,9 @@ impl<S: Subscriber> Layer<S> for LineLayer {
             let line = console.line(&record);
             // Nowhere is left to report that standard error is gone.
             drop(std::io::stderr().write_all(line.as_bytes()));
+        }
+        if let Some(syslog) = &mut sinks.syslog {
+            syslog.write(&record);
         }
         if let Some((file, formatter)) = &mut sinks.file {
             let line = formatter.line(&record);
