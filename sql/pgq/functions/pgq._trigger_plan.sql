@@ -59,9 +59,12 @@ begin
     _p.identity_index := coalesce(pg_get_replica_identity_index(i_relid), 0::oid);
     _p.key_index := coalesce((select x.indexrelid from pg_index x where x.indrelid = i_relid and x.indisprimary), 0::oid);
     _p.key_names := array(
-        select pg_get_indexdef(_p.key_index, k, false)
-          from generate_series(1, (select x.indnkeyatts from pg_index x where x.indexrelid = _p.key_index)) k
-         order by k);
+        select quote_ident(a.attname)
+          from pg_index x, unnest(x.indkey::int2[]) with ordinality k (attnum, nr), pg_attribute a
+         where x.indexrelid = _p.key_index
+           and k.nr <= x.indnkeyatts
+           and a.attrelid = i_relid and a.attnum = k.attnum
+         order by k.nr);
     if _o.pkey is not null then
         _key := string_to_array(_o.pkey, ',');
         _p.key_text := _o.pkey;

@@ -60,24 +60,32 @@ begin
     select t.* into _p
       from pgq.trigger_plan t
      where t.relid = tg_relid and t.kind = '@KIND@' and t.args = tg_argv;
-    _stale := not found
-        or _p.home <> 'pgq.trigger_plan'::pg_catalog.regclass
-        or _p.rel_name <> tg_table_name or _p.rel_schema <> tg_table_schema
-        or pg_catalog.has_column_privilege(tg_relid, (_p.last_attnum + 1)::int2, 'select') is not null
-        or _p.identity_index <> coalesce(pg_catalog.pg_get_replica_identity_index(tg_relid), 0::oid);
-    if not _stale then
-        for _i in 1 .. pg_catalog.cardinality(_p.key_names) loop
-            _stale := _stale or pg_catalog.pg_get_indexdef(_p.key_index, _i, false) is distinct from _p.key_names[_i];
-        end loop;
-        if _p.identity_index <> _p.key_index then
-            _stale := _stale or _p.key_index <> coalesce(
-                (select x.indexrelid from pg_catalog.pg_index x where x.indrelid = tg_relid and x.indisprimary), 0::oid);
+    _stale := not found;
+    loop
+        if not _stale then
+            _stale := _p.home <> 'pgq.trigger_plan'::pg_catalog.regclass
+                or _p.rel_name <> tg_table_name or _p.rel_schema <> tg_table_schema
+                or pg_catalog.has_column_privilege(tg_relid, (_p.last_attnum + 1)::int2, 'select') is not null
+                or _p.identity_index <> coalesce(pg_catalog.pg_get_replica_identity_index(tg_relid), 0::oid);
+            for _i in 1 .. pg_catalog.cardinality(_p.key_names) loop
+                _stale := _stale or pg_catalog.pg_get_indexdef(_p.key_index, _i, false) is distinct from _p.key_names[_i];
+            end loop;
+            if _p.identity_index <> _p.key_index then
+                _stale := _stale or _p.key_index <> coalesce(
+                    (select x.indexrelid from pg_catalog.pg_index x where x.indrelid = tg_relid and x.indisprimary), 0::oid);
+            end if;
         end if;
-    end if;
-    if _stale then
+        exit when not _stale;
+        if _fresh then
+            raise exception 'table %.% was altered after the snapshot of this transaction was taken',
+                    pg_catalog.quote_ident(tg_table_schema), pg_catalog.quote_ident(tg_table_name)
+                using errcode = 'serialization_failure',
+                      hint = 'Run the transaction again.';
+        end if;
         _p := pgq._trigger_plan(tg_relid, '@KIND@', tg_argv);
         _fresh := true;
-    end if;
+        _stale := false;
+    end loop;
 
     if tg_op = 'TRUNCATE' then
         if _p.truncate_error is not null then
