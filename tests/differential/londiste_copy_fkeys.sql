@@ -92,4 +92,4 @@ $$ language plpgsql;
 -- every combination, the original and ours must agree on all
 select a || b || c as states, roles(a || b || c)
   from unnest('{c,C,u,U,w,d,k,n}'::text[]) a, unnest('{c,C,u,U,w,d,k,n}'::text[]) b, unnest('{c,C,u,U,w,d,k,n}'::text[]) c
- order by 1 collate "C";
+ order by (a || b || c) collate "C";
