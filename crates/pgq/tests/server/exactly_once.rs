@@ -72,32 +72,23 @@ async fn a_lost_batch_rolls_the_work_back(schema: Schema) -> Result<()> {
     Ok(())
 }
 
-/// The two functions of schema `pgq_ext` that the consumer calls, as their interface describes them.
-const TRACKING: &str = "
-    create schema pgq_ext;
-    create table pgq_ext.completed_tick (consumer_id text primary key, last_tick_id int8 not null);
-    create function pgq_ext.get_last_tick(a_consumer text) returns int8 language sql as
-        'select last_tick_id from pgq_ext.completed_tick where consumer_id = $1';
-    create function pgq_ext.set_last_tick(a_consumer text, a_tick_id int8) returns int4 language sql as
-        'insert into pgq_ext.completed_tick values ($1, $2)
-         on conflict (consumer_id) do update set last_tick_id = excluded.last_tick_id returning 1';
-    create table done (n int, batch int8);";
-
 async fn another_database_remembers_the_tick(schema: Schema) -> Result<()> {
     let mut f = Fixture::new(schema).await?;
-    let target_db = testkit::empty_database().await?;
+    let target_db = testkit::database().await?;
     let target = target_db.connect().await?;
     let connect = ConnectString::parse(target_db.connstr())?;
     let consumer = f.consumer()?.until_idle(true).backoff(Duration::from_millis(1), Duration::from_millis(1));
     for _ in 0..3 {
         f.numbered(100).await?;
     }
-    let untracked = consumer.for_each_batch_to(&connect, never(), async |_, _| Ok(())).await;
+    let bare_db = testkit::empty_database().await?;
+    let bare = ConnectString::parse(bare_db.connstr())?;
+    let untracked = consumer.for_each_batch_to(&bare, never(), async |_, _| Ok(())).await;
     let error = untracked.expect_err("no schema pgq_ext");
     assert_eq!(error.kind(), ErrorKind::NotFound, "{}", error.chain());
     assert!(error.hint_text().is_some_and(|h| h.contains("pgq_ext")));
 
-    target.batch_execute(TRACKING).await?;
+    target.batch_execute("create table done (n int, batch int8)").await?;
     for (name, statement) in pgq::sql::TRACKING_STATEMENTS {
         target.prepare(statement).await.with_context(|| format!("statement {name}"))?;
     }

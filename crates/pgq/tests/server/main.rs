@@ -10,5 +10,6 @@ mod exactly_once;
 mod faults;
 mod fixture;
 mod producer;
+mod program;
 mod queue;
 mod statements;
