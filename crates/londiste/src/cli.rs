@@ -241,7 +241,7 @@ where
     })
 }
 
-/// Runs what works on its own with the configuration: worker and copy.
+/// Runs what works on its own with the configuration: worker, copy, compare.
 fn daemon<T, F, Fut>(pidfile: PidfileUse, with: With<T>, run: F) -> ExitCode
 where
     T: clap::Args,

@@ -12,7 +12,7 @@ use tokio_postgres::types::Type;
 use super::copy_source::{self, CopySource};
 use super::expansion::{Candidates, Unknown, expand};
 use super::register_filter::Filter;
-use super::session::{Session, call, split_name};
+use super::session::{Session, call, or_hint, split_name};
 use super::{missing, sql};
 
 /// Starts replicating sequences on this node. They are kept ahead of the root's by some thousands.
@@ -82,14 +82,15 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
     }
     let unknown = if args.force { Unknown::Force } else { Unknown::Refuse };
     let names = expand(&args.sequences, args.all, &candidates, unknown).map_err(|e| match &source {
-        None => e.hint(format!(
-            "no such sequence in this database; \"{}\" lists those that can be added",
-            session.again("missing")
-        )),
-        Some((node, _)) => e.hint(format!(
-            "run \"londiste INI add-seq\" with the configuration of node \"{}\" first",
-            node.node
-        )),
+        None => or_hint(e, || {
+            format!(
+                "no such sequence in this database; \"{}\" lists those that can be added",
+                session.again("missing")
+            )
+        }),
+        Some((node, _)) => or_hint(e, || {
+            format!("run \"londiste INI add-seq\" with the configuration of node \"{}\" first", node.node)
+        }),
     })?;
     let mut definitions = Vec::new();
     let mut chosen = Vec::new();
@@ -105,14 +106,20 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
             && let Some((node, _)) = &source
         {
             if !exists(&node.connection, name).await? {
-                return Err(Error::not_found(format!("Sequence '{name}' missing on provider \"{}\"", node.node))
-                    .hint("create it by hand, then add it"));
+                return Err(Error::not_found(format!(
+                    "Sequence '{name}' missing on provider \"{}\"",
+                    node.node
+                ))
+                .hint("create it by hand, then add it"));
             }
             // What the provider's sequence gives next is where this one starts.
             let schema = split_name(name).0;
             // "if not exists" would need the right to create schemas even where the schema exists.
-            let present = local.query_typed(sql::SCHEMAS, &[(&[schema].as_slice(), Type::TEXT_ARRAY)]).await?;
-            if present.is_empty() && !definitions.iter().any(|d| *d == format!("create schema {}", ident(schema))) {
+            let present =
+                local.query_typed(sql::SCHEMAS, &[(&[schema].as_slice(), Type::TEXT_ARRAY)]).await?;
+            if present.is_empty()
+                && !definitions.iter().any(|d| *d == format!("create schema {}", ident(schema)))
+            {
                 definitions.push(format!("create schema {}", ident(schema)));
             }
             definitions.push(SequenceStruct::load(&*node.connection, name).await?.create_sql(None));

@@ -268,10 +268,10 @@ async fn add(
         created.notes.iter().for_each(|note| tracing::warn!("Table {}: {note}", table.dest));
     }
     if table.announce {
-        call(&tx, sql::GLOBAL_ADD_TABLE, &[(&queue, Type::TEXT), (&name, Type::TEXT)])
+        let reply = call(&tx, sql::GLOBAL_ADD_TABLE, &[(&queue, Type::TEXT), (&name, Type::TEXT)])
             .await
-            .map_err(place)?
-            .log();
+            .map_err(place)?;
+        tracing::debug!("{}", reply.note);
     }
     let mut trigger_args = trigger_args(args, table.keyless);
     trigger_args.extend_from_slice(&terms.trigger_args);

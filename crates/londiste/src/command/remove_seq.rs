@@ -6,7 +6,7 @@ use skytools::Result;
 use tokio_postgres::types::Type;
 
 use super::expansion::{Candidates, Unknown, expand};
-use super::session::{Session, call};
+use super::session::{Session, call, or_hint};
 use super::sql;
 
 /// Stops replicating sequences on this node. On the root they leave every node.
@@ -41,8 +41,9 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
         }
     }
     let unknown = if args.force { Unknown::Force } else { Unknown::Refuse };
-    let names = expand(&args.sequences, args.all, &candidates, unknown)
-        .map_err(|e| e.hint(format!("\"{}\" lists the sequences of this node", session.again("seqs"))))?;
+    let names = expand(&args.sequences, args.all, &candidates, unknown).map_err(|e| {
+        or_hint(e, || format!("\"{}\" lists the sequences of this node", session.again("seqs")))
+    })?;
     let tx = local.transaction().await?;
     for name in &names {
         call(&tx, sql::LOCAL_REMOVE_SEQ, &[(&queue, Type::TEXT), (name, Type::TEXT)])

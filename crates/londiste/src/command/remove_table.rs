@@ -7,7 +7,7 @@ use skytools::Result;
 use tokio_postgres::types::Type;
 
 use super::expansion::{Candidates, Unknown, expand};
-use super::session::{Session, call};
+use super::session::{Session, call, or_hint};
 use super::sql;
 use crate::TableRow;
 
@@ -45,8 +45,9 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
             .collect(),
     };
     let unknown = if args.force { Unknown::Force } else { Unknown::Refuse };
-    let names = expand(&args.tables, args.all, &candidates, unknown)
-        .map_err(|e| e.hint(format!("\"{}\" lists the tables of this node", session.again("tables"))))?;
+    let names = expand(&args.tables, args.all, &candidates, unknown).map_err(|e| {
+        or_hint(e, || format!("\"{}\" lists the tables of this node", session.again("tables")))
+    })?;
     let tx = local.transaction().await?;
     for name in &names {
         call(&tx, sql::LOCAL_REMOVE_TABLE, &[(&queue, Type::TEXT), (name, Type::TEXT)])

@@ -7,7 +7,7 @@ use skytools::{Error, Result};
 use tokio_postgres::types::Type;
 
 use super::expansion::{Candidates, Unknown, expand};
-use super::session::{Session, call};
+use super::session::{Session, call, or_hint};
 use super::{sql, wait_sync};
 use crate::TableRow;
 
@@ -48,8 +48,9 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
         done: std::collections::HashSet::new(),
     };
     let unknown = if args.force { Unknown::Force } else { Unknown::Refuse };
-    let names = expand(&args.tables, args.all, &candidates, unknown)
-        .map_err(|e| e.hint(format!("\"{}\" lists the tables of this node", session.again("tables"))))?;
+    let names = expand(&args.tables, args.all, &candidates, unknown).map_err(|e| {
+        or_hint(e, || format!("\"{}\" lists the tables of this node", session.again("tables")))
+    })?;
     if names.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }

@@ -192,6 +192,11 @@ pub fn expect_args(command: &str, given: &[String], names: &[&str]) -> Result<()
     )))
 }
 
+/// Adds the next step to an error that does not name one.
+pub fn or_hint(error: Error, hint: impl FnOnce() -> String) -> Error {
+    if error.hint_text().is_some() { error } else { error.hint(hint()) }
+}
+
 /// Splits a full name at its first dot.
 pub fn split_name(full: &str) -> (&str, &str) {
     full.split_once('.').unwrap_or(("public", full))

@@ -36,7 +36,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         chosen.extend(handler::ALL);
     }
     if args.json {
-        let list: Value = chosen.iter().map(|(name, text)| json!({"name": name, "description": text})).collect();
+        let list: Value =
+            chosen.iter().map(|(name, text)| json!({"name": name, "description": text})).collect();
         println!("{list:#}");
         return Ok(ExitCode::SUCCESS);
     }

@@ -6,7 +6,7 @@ use tokio_postgres::types::Type;
 use super::Nodes;
 use crate::command::expansion::Candidates;
 use crate::command::register_filter::Filter;
-use crate::command::session::{Session, call};
+use crate::command::session::{Session, call, or_hint};
 use crate::command::{missing, sql};
 
 /// On the root every table of the database that is not replicated yet; elsewhere every name of the provider's list
@@ -30,19 +30,20 @@ pub(super) async fn candidates(session: &Session, nodes: &Nodes) -> Result<Candi
 
 /// Adds the next step to the error about names that are not available.
 pub(super) fn explain(session: &Session, nodes: &Nodes, error: Error) -> Error {
-    if error.hint_text().is_some() {
-        return error;
-    }
     match &nodes.source {
-        None => error.hint(format!(
-            "no such table in this database; \"{}\" lists those that can be added",
-            session.again("missing")
-        )),
-        Some(source) => error.hint(format!(
-            "node \"{}\" does not replicate it (or register_only_tables/register_skip_tables leaves it out): run \
+        None => or_hint(error, || {
+            format!(
+                "no such table in this database; \"{}\" lists those that can be added",
+                session.again("missing")
+            )
+        }),
+        Some(source) => or_hint(error, || {
+            format!(
+                "node \"{}\" does not replicate it (or register_only_tables/register_skip_tables leaves it out): run \
              \"londiste INI add-table\" with the configuration of that node first",
-            source.node
-        )),
+                source.node
+            )
+        }),
     }
 }
 

@@ -1,0 +1,11 @@
+//! The administrative commands, run as programs against two databases of one cluster as two nodes.
+
+mod cli;
+mod create;
+mod drop;
+mod listings;
+mod nodes;
+mod sequences;
+mod statements;
+mod tables;
+mod waits;
