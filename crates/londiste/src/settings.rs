@@ -85,7 +85,10 @@ impl Settings {
             db,
             remote_extra,
             limits,
-            loop_delay: Duration::try_from_secs_f64(delay).unwrap_or(Duration::from_secs(1)),
+            // Zero and less only say that the process ends when idle; a pause still has to be waited out.
+            loop_delay: Duration::try_from_secs_f64(delay)
+                .unwrap_or(Duration::from_secs(1))
+                .max(Duration::from_millis(50)),
             global_watermark_period: config.get_duration("global_wm_publish_period", 300.0)?,
             local_watermark_period: config.get_duration("local_wm_publish_period", 300.0)?,
             parallel_copies,

@@ -1,0 +1,88 @@
+//! `compare` against real databases, under load.
+
+mod support;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use londiste::compare;
+use skytools::config::Config;
+use skytools::service::Signals;
+use support::Pair;
+
+async fn run(config: Config, tables: &[&str], count_only: bool) -> skytools::Result<ExitCode> {
+    let args = compare::Args {
+        tables: tables.iter().map(|t| (*t).to_owned()).collect(),
+        count_only,
+        ..Default::default()
+    };
+    compare::command(config, args, Signals::manual()).await
+}
+
+fn same(code: ExitCode, number: u8) -> bool {
+    format!("{code:?}") == format!("{:?}", ExitCode::from(number))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn differences_are_counted_while_the_source_is_written_to() -> Result<()> {
+    let pair = Pair::new().await?;
+    for table in ["a", "b", "empty"] {
+        pair.both(&format!(
+            "create table {table} (id int primary key, v text, at timestamptz, f double precision)"
+        ))
+        .await?;
+        pair.add(&format!("public.{table}"), "'expect_sync'").await?;
+    }
+    let worker = pair.worker("")?;
+    let writer = pair.root.connect().await?;
+    let load = tokio::spawn(async move {
+        for n in 0.. {
+            let sql = format!(
+                "insert into a values ({n}, 'x', now(), 1.0/({n}+1)); insert into b values ({n}, null, now(), 'NaN')"
+            );
+            if writer.batch_execute(&sql).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    // Settings of the target's logins must not matter.
+    pair.on_leaf.batch_execute(&format!("alter database {} set datestyle = 'German'; alter database {0} set extra_float_digits = -5; alter database {0} set timezone = 'Asia/Tokyo'", pair.leaf.name())).await?;
+    ensure!(same(run(pair.config("")?, &[], false).await?, 0), "tables under load differ");
+    pair.on_leaf.batch_execute("set session_replication_role = replica; update a set f = f + 1e-12 where id = 3; delete from b where id = 5").await?;
+    ensure!(same(run(pair.config("")?, &[], false).await?, 2));
+    ensure!(same(run(pair.config("")?, &["public.a", "empty"], false).await?, 1));
+    ensure!(same(run(pair.config("")?, &[], true).await?, 1), "only b has another count");
+    ensure!(
+        same(run(pair.config("")?, &["public.nosuch"], false).await?, 0),
+        "an unknown table is a warning"
+    );
+    let own = "compare_sql = select count(1) as cnt, 7 as chksum from only _TABLE_";
+    ensure!(same(run(pair.config(own)?, &["a"], false).await?, 0));
+    load.abort();
+    worker.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_that_does_not_end_is_an_error_with_a_hint_and_nothing_stays_locked() -> Result<()> {
+    let pair = Pair::new().await?;
+    pair.both("create table a (id int primary key)").await?;
+    pair.add("public.a", "'expect_sync'").await?;
+    let worker = pair.worker("")?;
+    pair.until_caught_up().await?;
+    let mut writer = pair.root.connect().await?;
+    let open = writer.transaction().await?;
+    open.batch_execute("insert into a values (1)").await?;
+    let error = run(pair.config("lock_timeout = 1")?, &[], false).await.expect_err("the table is in use");
+    ensure!(error.chain().contains("a in") || error.chain().contains("public.a"), "{}", error.chain());
+    ensure!(error.hint_text().is_some());
+    open.commit().await?;
+    // The worker is stopped: the node cannot catch up.
+    worker.stop().await?;
+    let error = run(pair.config("lock_timeout = 1")?, &[], false).await.expect_err("the worker is down");
+    ensure!(error.to_string().contains("lagging"), "{}", error.chain());
+    pair.on_root.batch_execute("set lock_timeout = '2s'; insert into a values (2)").await?;
+    Ok(())
+}

@@ -1,0 +1,167 @@
+//! Servers that crash, connections that are cut, and logins without superuser rights.
+
+mod support;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use cluster::Cluster;
+use skytools::config::Config;
+use support::{PATIENCE, Running, admin};
+use testkit::wait_for;
+
+/// Root and leaf on one cluster of their own.
+struct Nodes {
+    cluster: Cluster,
+    root: String,
+    leaf: String,
+}
+
+async fn nodes(cluster: Cluster, user: Option<&str>) -> Result<Nodes> {
+    let mut found = Vec::new();
+    for name in ["r", "l"] {
+        let connstr = match user {
+            None => testkit::database_on(&cluster, name)?,
+            Some(user) => {
+                cluster.psql("postgres", &format!("create database {name} owner {user}"))?;
+                let connstr = cluster.connstr(name).replace("user=postgres", &format!("user={user}"));
+                let mut db = skytools::db::ConnectString::parse(&connstr)?.connect("install").await?;
+                skytools::install::install(&mut db, &[skytools::install::Module::Londiste]).await?;
+                connstr
+            }
+        };
+        found.push(connstr);
+    }
+    let (root, leaf) = (found[0].clone(), found[1].clone());
+    let (r, l) = (testkit::connect(&root).await?, testkit::connect(&leaf).await?);
+    admin(&r, &format!("select * from pgq_node.register_location('q', 'root', $c${root}$c$, false)")).await?;
+    admin(&r, "select * from pgq_node.create_node('q', 'root', 'root', 'root_w', null, null, null)").await?;
+    r.execute("select pgq.set_queue_config('q', 'ticker_max_lag', '100 ms')", &[]).await?;
+    admin(&r, &format!("select * from pgq_node.register_location('q', 'leaf', $c${leaf}$c$, false)")).await?;
+    admin(&r, "select * from pgq_node.register_subscriber('q', 'leaf', 'leaf_w', null)").await?;
+    for (name, location) in [("root", &root), ("leaf", &leaf)] {
+        admin(
+            &l,
+            &format!("select * from pgq_node.register_location('q', '{name}', $c${location}$c$, false)"),
+        )
+        .await?;
+    }
+    admin(&l, "select * from pgq_node.create_node('q', 'leaf', 'leaf', 'leaf_w', 'root', 1, null)").await?;
+    Ok(Nodes { cluster, root, leaf })
+}
+
+impl Nodes {
+    fn worker(&self) -> Result<Running> {
+        let text = format!(
+            "[londiste]\njob_name = leaf_w\nqueue_name = q\ndb = {}\nloop_delay = 0.1\nexception_sleep = 0.3\n",
+            self.leaf
+        );
+        Ok(Running::start(Config::from_text(&text, &["londiste"], &[])?))
+    }
+
+    async fn ticks(root: String) {
+        loop {
+            if let Ok(client) = testkit::connect(&root).await {
+                while client.batch_execute("select pgq.ticker()").await.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(30)).await;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    async fn until_same(&self, table: &str) -> Result<i64> {
+        let sql = format!(
+            "select count(*), coalesce(md5(string_agg(t::text, E'\\n' order by t::text)), '') from {table} t"
+        );
+        wait_for(&format!("{table} to be the same"), PATIENCE, || async {
+            let (r, l) = (testkit::connect(&self.root).await?, testkit::connect(&self.leaf).await?);
+            r.execute("select pgq.force_tick('q')", &[]).await?;
+            let (a, b) = (r.query_one(&sql, &[]).await?, l.query_one(&sql, &[]).await?);
+            let rows: i64 = a.get(0);
+            let same = rows == b.get::<_, i64>(0) && a.get::<_, String>(1) == b.get::<_, String>(1);
+            Ok(same.then_some(rows))
+        })
+        .await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crashing_server_loses_and_doubles_nothing() -> Result<()> {
+    let mut nodes = nodes(testkit::own_cluster(|b| b.conf("fsync = off")).await?, None).await?;
+    let table = "create table t (id int primary key, v text)";
+    testkit::connect(&nodes.root).await?.batch_execute(table).await?;
+    testkit::connect(&nodes.leaf).await?.batch_execute(table).await?;
+    let root = testkit::connect(&nodes.root).await?;
+    root.batch_execute("insert into t select g, repeat('x', 200) from generate_series(1, 30000) g").await?;
+    admin(&root, "select * from londiste.local_add_table('q', 'public.t')").await?;
+    let leaf = testkit::connect(&nodes.leaf).await?;
+    admin(&leaf, "select * from londiste.global_add_table('q', 'public.t')").await?;
+    admin(&leaf, "select * from londiste.local_add_table('q', 'public.t')").await?;
+    drop((root, leaf));
+    let ticker = tokio::spawn(Nodes::ticks(nodes.root.clone()));
+    let worker = nodes.worker()?;
+    let mut next = 100_000;
+    for (round, pause) in [150, 400, 50, 700, 250, 90].into_iter().enumerate() {
+        let root = testkit::connect(&nodes.root).await?;
+        for _ in 0..20 {
+            next += 1;
+            root.batch_execute(&format!(
+                "insert into t values ({next}, 'new'); update t set v = v || '.' where id = {next} % 1000"
+            ))
+            .await?;
+        }
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        drop(root);
+        if round % 2 == 0 {
+            nodes.cluster.restart(cluster::Mode::Immediate)?;
+        } else {
+            nodes.cluster.crash()?;
+        }
+    }
+    ensure!(!worker.has_ended(), "the worker gave up");
+    let rows = nodes.until_same("t").await?;
+    ensure!(rows >= 30_000, "{rows}");
+    ticker.abort();
+    worker.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_without_superuser_rights_replicates() -> Result<()> {
+    let cluster = testkit::own_cluster(|b| b.conf("fsync = off")).await?;
+    cluster.psql("postgres", "create role app login")?;
+    let nodes = nodes(cluster, Some("app")).await?;
+    let (root, leaf) = (testkit::connect(&nodes.root).await?, testkit::connect(&nodes.leaf).await?);
+    for client in [&root, &leaf] {
+        client
+            .batch_execute(
+                "create table p (id int primary key, v text); \
+                 create table c (id int primary key, p int references p (id), v text)",
+            )
+            .await?;
+    }
+    root.batch_execute("insert into p select g, 'v' from generate_series(1, 1000) g; insert into c select g, g, 'v' from generate_series(1, 1000) g").await?;
+    for table in ["public.p", "public.c"] {
+        admin(&root, &format!("select * from londiste.local_add_table('q', '{table}')")).await?;
+        admin(&leaf, &format!("select * from londiste.global_add_table('q', '{table}')")).await?;
+        admin(&leaf, &format!("select * from londiste.local_add_table('q', '{table}')")).await?;
+    }
+    let ticker = tokio::spawn(Nodes::ticks(nodes.root.clone()));
+    let worker = nodes.worker()?;
+    for table in ["p", "c"] {
+        ensure!(nodes.until_same(table).await? == 1000);
+    }
+    root.batch_execute(
+        "begin; insert into p values (5000, 'parent'); insert into c values (5000, 5000, 'child'); commit; \
+         delete from c where id < 100; delete from p where id < 100; update c set v = null where id > 900",
+    )
+    .await?;
+    for table in ["c", "p"] {
+        ensure!(nodes.until_same(table).await? == 902);
+    }
+    let refused = leaf.batch_execute("insert into p values (7, 'by hand')").await;
+    let error = refused.err().context("the leaf's table must be protected")?;
+    ensure!(error.as_db_error().is_some());
+    ticker.abort();
+    worker.stop().await
+}
