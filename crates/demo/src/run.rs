@@ -156,7 +156,7 @@ async fn server_name(db: &skytools::db::Connection) -> Result<String> {
 }
 
 /// Runs `londiste compare` over every table, as an operator would, and reads what it found.
-async fn compare(stage: &Stage, expected: usize) -> Result<Vec<Verdict>> {
+async fn compare(stage: &mut Stage, expected: usize) -> Result<Vec<Verdict>> {
     let output = stage.run(&["londiste", "target.ini", "compare", "--json"]).await?;
     let text = String::from_utf8_lossy(&output.stdout);
     let verdicts = parse(&text).map_err(|e| {

@@ -122,7 +122,7 @@ impl Stage {
     ///
     /// # Errors
     /// A non-zero status, with the text that the command printed.
-    pub async fn skytools(&self, args: &[&str]) -> Result<String> {
+    pub async fn skytools(&mut self, args: &[&str]) -> Result<String> {
         let output = self.run(args).await?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
@@ -138,17 +138,21 @@ impl Stage {
         ))
     }
 
-    /// Runs `skytools ARGS…` to its end, whatever its status.
+    /// Runs `skytools ARGS…` to its end, whatever its status, while the other processes are watched: a command
+    /// that waits for one that has ended would wait for ever.
     ///
     /// # Errors
-    /// The executable cannot be started.
-    pub async fn run(&self, args: &[&str]) -> Result<std::process::Output> {
-        self.command(args)?
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .output()
-            .await
-            .map_err(|e| Error::new(ErrorKind::System, "cannot run this executable again").with_source(e))
+    /// The executable cannot be started, or a process that it may depend on has ended.
+    pub async fn run(&mut self, args: &[&str]) -> Result<std::process::Output> {
+        let output = self.command(args)?.stdin(Stdio::null()).kill_on_drop(true).output();
+        let mut output = std::pin::pin!(output);
+        loop {
+            tokio::select! {
+                done = &mut output => return done
+                    .map_err(|e| Error::new(ErrorKind::System, "cannot run this executable again").with_source(e)),
+                () = tokio::time::sleep(Duration::from_millis(200)) => self.check()?,
+            }
+        }
     }
 
     fn command(&self, args: &[&str]) -> Result<Command> {
