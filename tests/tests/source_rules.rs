@@ -19,7 +19,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("londiste", &["skytools", "pgq"]),
     ("demo", &["skytools", "pgq", "pgqd", "londiste", "cluster"]),
     ("skytools-cli", &["skytools", "pgqd", "londiste", "demo"]),
-    ("e2e", &[]),
+    // Nothing but tests.
+    ("e2e", &["skytools", "cluster", "testkit", "pgq", "londiste"]),
     ("bench", &["skytools", "pgq", "londiste", "cluster"]),
 ];
 

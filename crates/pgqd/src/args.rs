@@ -5,10 +5,12 @@ use std::path::PathBuf;
 
 use skytools::program::CommonArgs;
 
-/// Shown by `-h` and `--help`, and after a wrong switch.
-pub(crate) const HELP: &str = "\
-usage: pgqd [switches] config.file
+/// Shown by `-h` and `--help`.
+pub(crate) fn help(name: &str) -> String {
+    format!("usage: {name} [switches] config.file\n\n{SWITCHES}")
+}
 
+const SWITCHES: &str = "\
 Switches:
   -v      Say more; twice: everything
   -q      Say nothing on the terminal
@@ -113,14 +115,14 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Par
                 'r' | 's' | 'k' => {
                     (common.reload, common.stop, common.kill) = (switch == 'r', switch == 's', switch == 'k');
                 }
-                _ => return Err(format!("pgqd: there is no switch {text}\n{HELP}")),
+                _ => return Err(format!("there is no switch {text}\n\n{SWITCHES}")),
             }
         }
     }
     match (files.pop(), files.is_empty()) {
         (Some(file), true) => Ok(Parsed::Run { file, common }),
-        (None, _) => Err("pgqd requires config file\n".to_owned()),
-        (Some(_), false) => Err("pgqd takes one config file only\n".to_owned()),
+        (None, _) => Err("requires config file; --help shows the switches\n".to_owned()),
+        (Some(_), false) => Err("takes one config file only; --help shows the switches\n".to_owned()),
     }
 }
 

@@ -42,16 +42,19 @@ use crate::args::Parsed;
 /// The section of the configuration file.
 const SECTIONS: &[&str] = &["pgqd"];
 
-/// Runs pgqd with these command line arguments (without the program's name).
+/// Runs pgqd with these command line arguments, of which the first is the name that the usage text shows.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let mut arguments = arguments.into_iter();
+    let name = arguments.next().unwrap_or_else(|| "pgqd".into());
+    let name = Path::new(&name).file_name().unwrap_or(&name).to_string_lossy().into_owned();
     let done = match args::parse(arguments) {
-        Ok(Parsed::Help) => print(args::HELP),
+        Ok(Parsed::Help) => print(&args::help(&name)),
         Ok(Parsed::Sample) => print(args::SAMPLE),
         Ok(Parsed::Version) => print(concat!("pgqd version ", env!("CARGO_PKG_VERSION"), "\n")),
         Ok(Parsed::Run { file, common }) if common.signal().is_some() => signal_running(&file, &common),
         Ok(Parsed::Run { file, common }) => return serve(&file, &common),
         Err(message) => {
-            eprint!("{message}");
+            eprint!("{name}: {message}");
             return ExitCode::FAILURE;
         }
     };

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    pgqd::main(std::env::args_os().skip(1))
+    pgqd::main(std::env::args_os())
 }

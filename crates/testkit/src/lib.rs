@@ -23,7 +23,7 @@ mod modules;
 mod originals;
 pub mod places;
 mod process;
-mod reaper;
+pub mod reaper;
 mod wait;
 
 pub use client::connect;

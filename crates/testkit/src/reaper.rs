@@ -24,6 +24,17 @@ for pid in $pids; do kill -KILL "$pid" 2>/dev/null; done
 
 static REAPER: OnceLock<Result<Mutex<Child>, String>> = OnceLock::new();
 
+/// Has a process that no [`crate::Process`] holds – a daemon that went into the background – killed when the test
+/// program ends, unless it has ended by itself and this was told by [`forget`].
+pub fn kill_at_end(pid: u32) -> Result<()> {
+    add(pid)
+}
+
+/// The process of [`kill_at_end`] has ended; its id may be reused from now on.
+pub fn forget(pid: u32) -> Result<()> {
+    remove(pid)
+}
+
 /// Puts a process on the list.
 pub(crate) fn add(pid: u32) -> Result<()> {
     tell("add", pid)

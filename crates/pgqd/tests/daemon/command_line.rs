@@ -101,6 +101,12 @@ async fn in_the_background_with_a_log_file() -> Result<()> {
     let ini = ini.to_str().unwrap();
     let starter = command(&["-dq", ini]).run(PATIENCE).await?;
     assert!(starter.status().unwrap().success(), "{}", starter.output());
+    // The starter ends before its child has written the file.
+    let pid: u32 = wait_for("the pidfile", PATIENCE, || async {
+        Ok(std::fs::read_to_string(file("pid"))?.parse().ok())
+    })
+    .await?;
+    testkit::reaper::kill_at_end(pid)?;
     let background = async {
         is_ticked(&cluster, "db", "q").await?;
         let log = std::fs::read_to_string(file("log"))?;
@@ -122,5 +128,6 @@ async fn in_the_background_with_a_log_file() -> Result<()> {
     command(&["-k", ini]).run(PATIENCE).await?;
     wait_for("the end of the daemon", PATIENCE, || async { Ok((!file("pid").exists()).then_some(())) })
         .await?;
+    testkit::reaper::forget(pid)?;
     background
 }
