@@ -64,6 +64,15 @@ fn make_certificates(dir: &Path) -> Result<()> {
             "req -x509 {key} -days 2 -keyout own.key -out own.crt -subj /CN=own -addext subjectAltName=DNS:localhost"
         ),
     )?;
+    // As PostgreSQL's documentation makes them: the name as common name only, and whatever version openssl likes.
+    openssl(dir, &format!("req {key} -keyout old.key -out old.csr -subj /CN=localhost"))?;
+    openssl(dir, "x509 -req -in old.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -out old.crt")?;
+    std::fs::write(dir.join("ext"), "keyUsage=digitalSignature")?;
+    std::fs::copy(dir.join("old.key"), dir.join("common.key"))?;
+    openssl(
+        dir,
+        "x509 -req -in old.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out common.crt",
+    )?;
     for name in ["client.key", "ca.key"] {
         std::fs::set_permissions(dir.join(name), std::fs::Permissions::from_mode(0o600))?;
     }
@@ -211,6 +220,28 @@ async fn tls_modes() -> Result<()> {
     canceller.cancel().await?;
     let error = skytools::Error::from(sleeping.await?.unwrap_err());
     assert_eq!(error.sqlstate().map(|s| s.code()), Some("57014"));
+
+    // A certificate with a common name only.
+    give_to_server(&cluster, dir, "common")?;
+    cluster.reload()?;
+    let by_name = format!("{local} {password} sslmode=verify-full {ca}");
+    wait_for("the common name is compared", testkit::PATIENCE, async || {
+        let other = connect(&format!("{} {password} sslmode=verify-full {ca}", place("LOCALHOST"))).await;
+        let wrong = connect(&format!("{} {password} sslmode=verify-full {ca}", place("other.host"))).await;
+        Ok((connect(&by_name).await.is_ok() && other.is_ok() && wrong.is_err()).then_some(()))
+    })
+    .await?;
+
+    // One of version 1 still encrypts.
+    give_to_server(&cluster, dir, "old")?;
+    cluster.reload()?;
+    let serial = std::fs::read(dir.join("old.crt"))?;
+    wait_for("the old certificate is used", testkit::PATIENCE, async || {
+        Ok((std::fs::read(cluster.data_dir().join("server.crt"))? == serial
+            && uses_tls(&connect(&format!("{local} user=any_user sslmode=require")).await?).await?)
+            .then_some(()))
+    })
+    .await?;
 
     // A self-signed certificate that is its own root.
     give_to_server(&cluster, dir, "own")?;

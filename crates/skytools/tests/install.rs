@@ -268,3 +268,52 @@ async fn an_unused_installation_is_removed_without_force() -> Result<()> {
     uninstall(&mut connection, &[], false).await?;
     Ok(())
 }
+
+/// The extensions of the original become plain modules, with the queue, its events and its consumer in place.
+#[tokio::test]
+async fn an_original_installation_is_adopted_in_place() -> Result<()> {
+    let originals = testkit::debian_originals()?;
+    let installation = originals.installation.clone();
+    let cluster = testkit::own_cluster(move |b| b.installation(&installation)).await?;
+    cluster.create_database("app")?;
+    let mut connection = connect(&cluster.connstr("app")).await?;
+    connection
+        .batch_execute(
+            "create extension pgq; create extension pgq_node; create extension londiste;
+             select pgq.create_queue('live'); select pgq.register_consumer('live', 'reader');
+             select pgq.insert_event('live', 'kind', 'before'), pgq.ticker();
+             create table t (id int primary key);
+             create trigger cap after insert on t for each row execute function pgq.logutriga('live');
+             insert into t values (1);",
+        )
+        .await?;
+    let outcomes = install(&mut connection, &[Module::Londiste]).await?;
+    for outcome in &outcomes {
+        assert_eq!(outcome.action, Action::Upgraded);
+        assert!(outcome.version_before.as_deref().is_some_and(|v| v.starts_with('3')), "{outcome:?}");
+        assert_eq!(outcome.state.differences, [], "{}", outcome.module);
+    }
+    let again = install(&mut connection, &[Module::Londiste]).await?;
+    assert!(again.iter().all(|o| o.action == Action::Unchanged), "{again:?}");
+    connection
+        .batch_execute("insert into t values (2); select pgq.insert_event('live', 'kind', 'after')")
+        .await?;
+    connection.batch_execute("select pgq.ticker('live')").await?;
+    connection.batch_execute("select pgq.force_tick('live'); select pgq.ticker('live')").await?;
+    let mut seen: Vec<String> = Vec::new();
+    while let Some(batch) = connection
+        .query_one("select pgq.next_batch('live', 'reader')", &[])
+        .await?
+        .try_get::<_, Option<i64>>(0)?
+    {
+        for row in connection.query("select ev_data from pgq.get_batch_events($1)", &[&batch]).await? {
+            seen.push(row.try_get(0)?);
+        }
+        connection.query_one("select pgq.finish_batch($1)", &[&batch]).await?;
+    }
+    assert_eq!(seen, ["before", "id=1", "id=2", "after"]);
+    let extensions =
+        connection.query("select extname from pg_extension where extname <> 'plpgsql'", &[]).await?;
+    assert!(extensions.is_empty());
+    Ok(())
+}

@@ -299,4 +299,19 @@ mod tests {
             assert_eq!(shown(&text), format!("dbname={value}|user=u"));
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn never_panics(text in "\\PC*") {
+            parse(&text).ok();
+            parse(&format!("postgresql://{text}")).ok();
+        }
+
+        #[test]
+        fn any_value_round_trips(value in "\\PC*") {
+            let pairs = parse(&format!("dbname={} port=5", quote_value(&value))).unwrap();
+            proptest::prop_assert_eq!(&pairs[0].1, &value);
+            proptest::prop_assert_eq!(pairs.len(), 2);
+        }
+    }
 }

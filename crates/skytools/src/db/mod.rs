@@ -19,6 +19,7 @@ mod environment;
 mod keyword;
 mod passfile;
 mod result_code;
+mod server_check;
 mod service_file;
 mod settings;
 mod tls;

@@ -8,24 +8,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{WebPkiServerVerifier, verify_server_name};
+use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::CryptoProvider;
-use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 
+use super::server_check::{Check, ServerCheck};
 use super::settings::{Settings, SslMode};
 use crate::{Error, ErrorKind, Result};
-
-/// How much of the server's certificate is checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Check {
-    Nothing,
-    Chain,
-    ChainAndName,
-}
 
 /// The client side of TLS for these settings.
 ///
@@ -34,7 +25,7 @@ enum Check {
 pub(super) fn client_config(settings: &Settings) -> Result<ClientConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let (roots, check) = roots(settings)?;
-    let verifier = Arc::new(ServerCheck::new(settings, roots, check, &provider)?);
+    let verifier = Arc::new(server_check(settings, roots, check, &provider)?);
     let versions = versions(settings)?;
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&versions)
@@ -172,111 +163,41 @@ fn check_private(path: &Path) -> Result<()> {
     Ok(())
 }
 
-#[derive(Debug)]
-struct ServerCheck {
-    chain: Option<Arc<WebPkiServerVerifier>>,
+/// The verifier for these roots, with the revocation list if there is one.
+fn server_check(
+    settings: &Settings,
     roots: Vec<CertificateDer<'static>>,
     check: Check,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCheck {
-    fn new(
-        settings: &Settings,
-        roots: Vec<CertificateDer<'static>>,
-        check: Check,
-        provider: &Arc<CryptoProvider>,
-    ) -> Result<Self> {
-        let chain = if check == Check::Nothing {
-            None
-        } else {
-            let mut store = RootCertStore::empty();
-            // A file may hold certificates that are no roots; one usable root is enough.
-            let (usable, _) = store.add_parsable_certificates(roots.iter().cloned());
-            if usable == 0 {
-                return Err(Error::config("none of the root certificates can be used")
-                    .hint("They have to be X.509 version 3; make them with: openssl req -x509."));
-            }
-            let mut builder = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider.clone());
-            if let Some(path) = settings.path("sslcrl").or_else(|| default_file(settings, "root.crl")) {
-                let lists: Vec<CertificateRevocationListDer<'static>> =
-                    CertificateRevocationListDer::pem_file_iter(&path).and_then(Iterator::collect).map_err(
-                        |e| {
-                            Error::config(format!("cannot read revocation list {}", path.display()))
-                                .with_source(e)
-                        },
-                    )?;
-                builder = builder.with_crls(lists).allow_unknown_revocation_status();
-            }
-            Some(
-                builder
-                    .build()
-                    .map_err(|e| Error::config("the root certificates cannot be used").with_source(e))?,
-            )
-        };
-        Ok(ServerCheck { chain, roots, check, provider: provider.clone() })
-    }
-}
-
-impl ServerCertVerifier for ServerCheck {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let Some(chain) = &self.chain else { return Ok(ServerCertVerified::assertion()) };
-        match chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
-            Err(rustls::Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) if self.check == Check::Chain => Ok(ServerCertVerified::assertion()),
-            // A self-signed certificate made by `openssl req -x509` says that it is an authority. The times have
-            // been checked when the chain check stumbles over that.
-            Err(rustls::Error::InvalidCertificate(CertificateError::Other(_)))
-                if self.roots.iter().any(|root| root.as_ref() == end_entity.as_ref()) =>
-            {
-                if self.check == Check::ChainAndName {
-                    verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
-                }
-                Ok(ServerCertVerified::assertion())
-            }
-            other => other,
+    provider: &Arc<CryptoProvider>,
+) -> Result<ServerCheck> {
+    let chain = if check == Check::Nothing {
+        None
+    } else {
+        let mut store = RootCertStore::empty();
+        // A file may hold certificates that are no roots; one usable root is enough.
+        let (usable, _) = store.add_parsable_certificates(roots.iter().cloned());
+        if usable == 0 {
+            return Err(Error::config("none of the root certificates can be used")
+                .hint("They have to be X.509 version 3; make them with: openssl req -x509."));
         }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(
-            message,
-            cert,
-            dss,
-            &self.provider.signature_verification_algorithms,
+        let mut builder = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider.clone());
+        if let Some(path) = settings.path("sslcrl").or_else(|| default_file(settings, "root.crl")) {
+            let lists: Vec<CertificateRevocationListDer<'static>> =
+                CertificateRevocationListDer::pem_file_iter(&path).and_then(Iterator::collect).map_err(
+                    |e| {
+                        Error::config(format!("cannot read revocation list {}", path.display()))
+                            .with_source(e)
+                    },
+                )?;
+            builder = builder.with_crls(lists).allow_unknown_revocation_status();
+        }
+        Some(
+            builder
+                .build()
+                .map_err(|e| Error::config("the root certificates cannot be used").with_source(e))?,
         )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(
-            message,
-            cert,
-            dss,
-            &self.provider.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
+    };
+    Ok(ServerCheck { chain, roots, check, provider: provider.clone() })
 }
 
 /// What to do about a failed handshake.
