@@ -40,7 +40,18 @@ fn output(cluster: &Cluster, db: &str, script: &Path) -> Result<Vec<String>> {
     let mut command = cluster.psql_command(db)?;
     // one file for both streams keeps messages between the results they belong to
     command
-        .args(["-X", "-q", "-A", "-v", "ON_ERROR_STOP=0", "-v", "VERBOSITY=terse", "-v", "SHOW_CONTEXT=never", "-f"])
+        .args([
+            "-X",
+            "-q",
+            "-A",
+            "-v",
+            "ON_ERROR_STOP=0",
+            "-v",
+            "VERBOSITY=terse",
+            "-v",
+            "SHOW_CONTEXT=never",
+            "-f",
+        ])
         .arg(script)
         .env("PGTZ", "UTC")
         .stdin(Stdio::null())
@@ -73,7 +84,9 @@ fn our_sql_prints_what_the_c_extension_prints() -> Result<()> {
         ensure!(expected.len() > 100, "{name} printed only {} lines on the original", expected.len());
         let differing: Vec<String> = (0..expected.len().max(found.len()))
             .filter(|&i| expected.get(i) != found.get(i))
-            .map(|i| format!("line {}:\n  original: {:?}\n  ours:     {:?}", i + 1, expected.get(i), found.get(i)))
+            .map(|i| {
+                format!("line {}:\n  original: {:?}\n  ours:     {:?}", i + 1, expected.get(i), found.get(i))
+            })
             .collect();
         if !differing.is_empty() {
             let shown = differing.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("\n");

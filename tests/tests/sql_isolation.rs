@@ -29,7 +29,8 @@ async fn queue() -> Result<(TestDb, Client, tokio::sync::MutexGuard<'static, ()>
 }
 
 async fn number(client: &Client, sql: &str) -> Result<i64> {
-    let row = client.query_one(&format!("select ({sql})::int8"), &[]).await.with_context(|| sql.to_owned())?;
+    let row =
+        client.query_one(&format!("select ({sql})::int8"), &[]).await.with_context(|| sql.to_owned())?;
     Ok(row.get(0))
 }
 
@@ -160,7 +161,11 @@ async fn old_snapshots_cannot_write_to_a_queue_disabled_meanwhile() -> Result<()
     }
 
     // enabling that is rolled back must not let an older snapshot in
-    admin.batch_execute("select pgq.ticker(); update pgq.queue set queue_disable_insert = false; select pgq.ticker()").await?;
+    admin
+        .batch_execute(
+            "select pgq.ticker(); update pgq.queue set queue_disable_insert = false; select pgq.ticker()",
+        )
+        .await?;
     begin(&old, "repeatable read").await?;
     admin
         .batch_execute(
@@ -216,8 +221,16 @@ async fn without_consumers_an_open_writer_still_holds_the_rotation() -> Result<(
     try_rotation(&admin).await?;
     ensure!(current_table(&admin).await? == after, "rotated past an open writer");
 
-    admin.batch_execute("select pgq.force_tick('q'); select pgq.ticker(); select pgq.register_consumer('q', 'late')").await?;
-    writer.batch_execute(&format!("insert into {table} (ev_time, ev_type, ev_data) values (now(), 't', 'bulk'); commit")).await?;
+    admin
+        .batch_execute(
+            "select pgq.force_tick('q'); select pgq.ticker(); select pgq.register_consumer('q', 'late')",
+        )
+        .await?;
+    writer
+        .batch_execute(&format!(
+            "insert into {table} (ev_time, ev_type, ev_data) values (now(), 't', 'bulk'); commit"
+        ))
+        .await?;
     ensure!(read_batches(&admin, "late").await? == vec!["bulk".to_owned()]);
     Ok(())
 }
@@ -254,16 +267,23 @@ async fn a_prepared_transaction_keeps_its_event_across_rotations() -> Result<()>
 #[tokio::test]
 async fn capture_notices_ddl_behind_an_old_snapshot() -> Result<()> {
     let (db, admin, _turn) = queue().await?;
+    // a rewritten table looks empty to an older snapshot: the type change is seen through an insert
     let changes = [
-        "alter table t add column extra text default 'e'",
-        "alter table t drop column v",
-        "alter table t rename column v to w",
-        "alter table t alter column v type text using '<' || v || '&a=b>'",
-        "alter table t drop constraint t_pkey, add primary key (k2)",
-        "alter table t rename column id to nr",
-        "alter table t rename column id to x; alter table t rename column k2 to id; alter table t rename column x to k2",
+        ("alter table t add column extra text default 'e'", "delete from t"),
+        ("alter table t drop column v", "delete from t"),
+        ("alter table t rename column v to w", "delete from t"),
+        (
+            "alter table t alter column v type text using '<' || v || '&a=b>'",
+            "insert into t values (7, 7, '7')",
+        ),
+        ("alter table t drop constraint t_pkey, add primary key (k2)", "delete from t"),
+        ("alter table t rename column id to nr", "delete from t"),
+        (
+            "alter table t rename column id to x; alter table t rename column k2 to id; alter table t rename column x to k2",
+            "delete from t",
+        ),
     ];
-    for change in changes {
+    for (change, statement) in changes {
         for kind in ["logutriga", "sqltriga", "jsontriga"] {
             admin
                 .batch_execute(&format!(
@@ -275,20 +295,23 @@ async fn capture_notices_ddl_behind_an_old_snapshot() -> Result<()> {
             let old = db.connect().await?;
             begin(&old, "repeatable read").await?;
             admin.batch_execute(change).await?;
-            match old.batch_execute("delete from t").await {
+            match old.batch_execute(statement).await {
                 Ok(()) => old.batch_execute("commit").await?,
                 Err(error) => {
-                    ensure!(error.code() == Some(&SqlState::T_R_SERIALIZATION_FAILURE), "{kind}, {change}: {error}");
-                    old.batch_execute("rollback; begin; delete from t; commit").await?;
+                    ensure!(
+                        error.code() == Some(&SqlState::T_R_SERIALIZATION_FAILURE),
+                        "{kind}, {change}: {error}"
+                    );
+                    old.batch_execute(&format!("rollback; begin; {statement}; commit")).await?;
                 }
             }
-            // the same delete on a table that never was another
+            // the same on a table that never was another
             admin
                 .batch_execute(&format!(
                     "drop table t; create table t (id int primary key, k2 int not null, v int);
                      insert into t values (1, 1, 1); {change};
                      create trigger c after insert or update or delete on t for each row execute function pgq.{kind}('q');
-                     delete from t"
+                     {statement}"
                 ))
                 .await?;
             let rows = admin
@@ -325,7 +348,12 @@ async fn write(client: Client, writer: usize, level: &str, count: usize) -> Resu
         let data = format!("{writer}-{attempt}");
         begin(&client, level).await?;
         // a row of an own table keeps the transaction open over other sessions' work without waiting for a time
-        client.execute("select count(*) from generate_series(1, $1::int8)", &[&i64::try_from(attempt * 7919 % 20_000)?]).await?;
+        client
+            .execute(
+                "select count(*) from generate_series(1, $1::int8)",
+                &[&i64::try_from(attempt * 7919 % 20_000)?],
+            )
+            .await?;
         if insert(&client, &data).await?.is_some() || attempt.is_multiple_of(7) {
             client.batch_execute("rollback").await?;
             continue;
@@ -348,7 +376,9 @@ async fn no_event_is_lost_or_doubled_under_constant_rotation() -> Result<()> {
     let (db, admin, _turn) = queue().await?;
     admin.batch_execute("select pgq.register_consumer('q', 'c')").await?;
     let mut writers = Vec::new();
-    for (nr, level) in ["read committed", "repeatable read", "serializable", "read committed"].into_iter().enumerate() {
+    for (nr, level) in
+        ["read committed", "repeatable read", "serializable", "read committed"].into_iter().enumerate()
+    {
         let client = db.connect().await?;
         writers.push(tokio::spawn(write(client, nr, level, 150)));
     }

@@ -1,0 +1,75 @@
+-- cluster: own
+-- Who may do what; installing without the right to create roles, and with it.
+select pgq.create_queue('q');
+create role w in role pgq_writer; create role r in role pgq_reader; create role a in role pgq_admin; create role nobody;
+create function may(_role text, _sql text) returns boolean language plpgsql as $$
+begin
+    execute format('set local role %I', _role);
+    begin
+        execute _sql;
+    exception
+        when insufficient_privilege then
+            reset role;
+            return false;
+    end;
+    reset role;
+    return true;
+end $$;
+grant create on schema public to public;
+do $$
+declare
+    _c record;
+begin
+    for _c in select * from (values
+        ('select pgq.insert_event(''q'', ''t'', ''d'')',            'w a'),
+        ('select pgq.current_event_table(''q'')',                   'w a'),
+        ('select pgq.insert_event_raw(''q'', null, now(), null, null, ''t'', ''d'', null, null, null, null)', 'a'),
+        ('insert into pgq.event_1_0 (ev_time, ev_type) values (now(), ''t'')', 'a'),
+        ('select pgq.register_consumer(''q'', ''c'')',              'r a'),
+        ('select pgq.next_batch(''q'', ''c'')',                     'r a'),
+        ('select * from pgq.event_1',                               'r a'),
+        ('select pgq.unregister_consumer(''q'', ''c'')',            'r a'),
+        ('select pgq.get_queue_info()',                             'w r a nobody'),
+        ('select pgq.get_consumer_info()',                          'w r a nobody'),
+        ('select pgq.version()',                                    'w r a nobody'),
+        ('select * from pgq.queue, pgq.tick, pgq.subscription, pgq.consumer, pgq.event_1_state_seq', 'w r a nobody'),
+        ('select * from pgq.retry_queue',                           'a'),
+        ('select * from pgq.apply_token',                           ''),
+        ('select pgq.apply_token(''q'')',                           'a'),
+        ('insert into pgq.trigger_plan (relid) values (1)',         ''),
+        ('select pgq.ticker()',                                     'a'),
+        ('select pgq.maint_rotate_tables_step2()',                  'a'),
+        ('select pgq._settle_queue_state(1)',                       'a'),
+        ('update pgq.queue set queue_disable_insert = not queue_disable_insert', 'a'),
+        ('select pgq.create_queue(''q2'')',                         'a'),
+        ('select pgq.set_queue_config(''q'', ''ticker_max_lag'', ''1'')', 'a'),
+        ('select pgq.drop_queue(''q2'')',                           'a')) v (command, allowed)
+    loop
+        for _role in 1 .. 4 loop
+            declare
+                _name text := (array['w', 'r', 'a', 'nobody'])[_role];
+            begin
+                assert may(_name, _c.command) = (_name = any (string_to_array(_c.allowed, ' '))), _name || ': ' || _c.command;
+            end;
+        end loop;
+    end loop;
+end $$;
+update pgq.queue set queue_disable_insert = false;
+select pgq.ticker();
+
+-- nothing of pgq is executable by PUBLIC beyond the listed
+do $$ declare _open text; begin
+    select string_agg(p.proname, ' ' order by 1) into _open from pg_proc p
+     where pronamespace = 'pgq'::regnamespace and has_function_privilege('nobody', p.oid, 'execute')
+       and proname not in ('seq_getval', 'get_queue_info', 'get_consumer_info', 'quote_fqname', 'version', '_apply_allowed', '_urlencode', '_urlencode_bytes',
+            '_trigger_plan', '_trigger_urlenc', '_trigger_json', '_trigger_sql', '_assert_queue_state', '_count_tx_event');
+    assert _open is null, _open;
+end $$;
+
+-- SECURITY DEFINER without a pinned search_path
+do $$ declare _bad text; begin
+    select string_agg(p.proname, ' ') into _bad from pg_proc p
+     where pronamespace = 'pgq'::regnamespace and prosecdef
+       and not coalesce('search_path=pg_catalog, pgq, pg_temp' = any (proconfig), false);
+    assert _bad is null, _bad;
+end $$;
