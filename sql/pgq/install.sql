@@ -20,11 +20,13 @@
 \ir functions/pgq._grant_perms_from.sql
 \ir functions/pgq.grant_perms.sql
 \ir functions/pgq.tune_storage.sql
+\ir functions/pgq.refresh_queue_code.sql
 \ir functions/pgq.create_queue.sql
 \ir functions/pgq.drop_queue.sql
 \ir functions/pgq.set_queue_config.sql
 \ir functions/pgq.insert_event_raw.sql
 \ir functions/pgq.insert_event.sql
+\ir functions/pgq.insert_events.sql
 \ir functions/pgq.current_event_table.sql
 \ir functions/pgq.register_consumer.sql
 \ir functions/pgq.unregister_consumer.sql

@@ -7,7 +7,7 @@ returns integer as $$
 -- Errors:
 --      Invalid NULL value; empty name; unique_violation when created at the same time elsewhere
 -- Calls:
---      pgq.grant_perms, pgq.ticker, pgq.tune_storage
+--      pgq.grant_perms, pgq.ticker, pgq.tune_storage, pgq.refresh_queue_code
 -- Tables directly manipulated:
 --      insert - pgq.queue, create - pgq.event_N*
 declare
@@ -44,6 +44,7 @@ begin
     perform pgq.grant_perms(i_queue_name);
     perform pgq.ticker(i_queue_name);
     perform pgq.tune_storage(i_queue_name);
+    perform pgq.refresh_queue_code(i_queue_name);
     return 1;
 end;
 $$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp;

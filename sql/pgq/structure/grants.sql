@@ -22,14 +22,14 @@ begin
                 'unregister_consumer', 'next_batch_info', 'next_batch', 'next_batch_custom', 'get_batch_events',
                 'get_batch_info', 'get_batch_cursor', 'event_retry', 'batch_retry', 'force_tick', 'finish_batch']),
             ('pgq_writer', array[
-                'insert_event', 'current_event_table', 'jsontriga', 'sqltriga', 'logutriga']),
+                'insert_event', 'insert_events', 'current_event_table', 'jsontriga', 'sqltriga', 'logutriga']),
             ('pgq_admin', array[
                 'ticker', 'maint_retry_events', 'maint_rotate_tables_step1', 'maint_rotate_tables_step2',
                 'maint_tables_to_vacuum', 'maint_operations', 'upgrade_schema', 'grant_perms', '_grant_perms_from',
                 'tune_storage', 'seq_setval', 'create_queue', 'drop_queue', 'set_queue_config', 'insert_event_raw',
-                'event_retry_raw', '_settle_queue_state', 'apply_token']),
+                'event_retry_raw', '_settle_queue_state', 'apply_token', 'refresh_queue_code']),
             ('londiste_writer', array['apply_token']),
-            ('', array['_queue_state_changed', '_trigger_options', '_trigger_expression', '_type_equality', '_column_equal', '_column_text'])
+            ('', array['_queue_state_changed', '_queue_code_changed', '_queue_code', '_queue_choice', '_write_queue_code', '_write_queue_leaf', '_trigger_options', '_trigger_expression', '_type_equality', '_column_equal', '_column_text'])
         ) v (role, names)
     loop
         for _grantee in

@@ -24,5 +24,25 @@ begin
             execute pg_catalog.format('grant select on sequence %s to public', _q.queue_data_pfx || '_state_seq');
         end if;
     end loop;
+
+    -- What the generated code does not follow by itself; current table and queue_disable_insert it does.
+    if not exists (select 1 from pg_catalog.pg_trigger
+                    where tgrelid = 'pgq.queue'::pg_catalog.regclass
+                      and tgname = 'queue_code_trigger') then
+        create trigger queue_code_trigger
+            after update on pgq.queue
+            for each row
+            when (row (old.queue_name, old.queue_ntables, old.queue_per_tx_limit, old.queue_data_pfx, old.queue_event_seq)
+                  is distinct from
+                  row (new.queue_name, new.queue_ntables, new.queue_per_tx_limit, new.queue_data_pfx, new.queue_event_seq))
+            execute function pgq._queue_code_changed();
+        create trigger queue_code_delete_trigger
+            after delete on pgq.queue
+            for each row execute function pgq._queue_code_changed();
+        alter table pgq.queue enable always trigger queue_code_trigger;
+        alter table pgq.queue enable always trigger queue_code_delete_trigger;
+    end if;
+
+    perform pgq.refresh_queue_code();
 end;
 $state$;
