@@ -33,6 +33,10 @@ async fn nodes(cluster: Cluster, user: Option<&str>) -> Result<Nodes> {
         found.push(connstr);
     }
     let (root, leaf) = (found[0].clone(), found[1].clone());
+    connect_nodes(cluster, root, leaf).await
+}
+
+async fn connect_nodes(cluster: Cluster, root: String, leaf: String) -> Result<Nodes> {
     let (r, l) = (testkit::connect(&root).await?, testkit::connect(&leaf).await?);
     admin(&r, &format!("select * from pgq_node.register_location('q', 'root', $c${root}$c$, false)")).await?;
     admin(&r, "select * from pgq_node.create_node('q', 'root', 'root', 'root_w', null, null, null)").await?;
@@ -162,6 +166,46 @@ async fn an_owner_without_superuser_rights_replicates() -> Result<()> {
     let refused = leaf.batch_execute("insert into p values (7, 'by hand')").await;
     let error = refused.err().context("the leaf's table must be protected")?;
     ensure!(error.as_db_error().is_some());
+    ticker.abort();
+    worker.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_schemas_of_the_original_serve_as_well() -> Result<()> {
+    // Says which packages to install when they are missing.
+    testkit::debian_originals()?;
+    let cluster = testkit::own_cluster(|b| b.conf("fsync = off")).await?;
+    for name in ["r", "l"] {
+        cluster.create_database(name)?;
+        cluster.psql(name, "create extension pgq; create extension pgq_node; create extension londiste")?;
+    }
+    let (root, leaf) = (cluster.connstr("r"), cluster.connstr("l"));
+    let nodes = connect_nodes(cluster, root, leaf).await?;
+    let (root, leaf) = (testkit::connect(&nodes.root).await?, testkit::connect(&nodes.leaf).await?);
+    for client in [&root, &leaf] {
+        client.batch_execute("create table p (id int primary key, v text); create table c (id int primary key, p int references p (id))").await?;
+    }
+    root.batch_execute("insert into p select g, 'v' from generate_series(1, 1000) g; insert into c select g, g from generate_series(1, 1000) g").await?;
+    for table in ["public.p", "public.c"] {
+        admin(&root, &format!("select * from londiste.local_add_table('q', '{table}')")).await?;
+        admin(&leaf, &format!("select * from londiste.global_add_table('q', '{table}')")).await?;
+        admin(&leaf, &format!("select * from londiste.local_add_table('q', '{table}')")).await?;
+    }
+    let ticker = tokio::spawn(Nodes::ticks(nodes.root.clone()));
+    let worker = nodes.worker()?;
+    for table in ["p", "c"] {
+        ensure!(nodes.until_same(table).await? == 1000);
+    }
+    root.batch_execute("update p set v = E'a\\\\b''c' where id < 10; delete from c where id > 990; truncate c; insert into p values (2000, null)").await?;
+    ensure!(nodes.until_same("p").await? == 1001 && nodes.until_same("c").await? == 0);
+    wait_for("the foreign key to come back", PATIENCE, || async {
+        let found: i64 = leaf
+            .query_one("select count(*) from pg_constraint where conname = 'c_p_fkey' and convalidated", &[])
+            .await?
+            .get(0);
+        Ok((found == 1).then_some(()))
+    })
+    .await?;
     ticker.abort();
     worker.stop().await
 }

@@ -1,12 +1,13 @@
 //! Applying captured changes to tables, in order, inside one transaction.
 //!
 //! ```text
-//!  event ─▶ decode ─▶ plan (cached per table, operation, columns) ─▶ run of inserts ─▶ pipeline ─▶ server
-//!           pgq::change   statement.rs                                 this file         pipeline.rs
+//!  event ─▶ decode ─▶ plan (cached per table, operation, columns) ─▶ run ─▶ pipeline ─▶ server
+//!           pgq::change   statement.rs                             this file   pipeline.rs
 //! ```
 //!
-//! Order is the order of events, across all tables. Neighbouring inserts into one table with the same columns may
-//! travel as one statement with several rows, which is the same thing to the server; nothing else is folded.
+//! Order is the order of events, across all tables. Neighbouring inserts into one table with the same columns, and
+//! neighbouring deletes, may travel as one statement with several rows: the order among them makes no difference.
+//! Nothing else is folded.
 //! Memory is bounded by bytes under way, not by the size of the batch.
 
 mod pipeline;
@@ -31,9 +32,9 @@ pub use routes::{Outcome, Routes};
 pub use statement::{Carried, Plan, plan};
 pub use target::{Column, TableShape, split_name};
 
-/// Rows of one insert statement: a large and a small size, the rest goes one by one.
+/// Rows of one statement: a large and a small size, the rest goes one by one.
 const ROWS: [usize; 2] = [32, 8];
-/// A run of inserts is sent when it holds this many bytes.
+/// A run is sent when it holds this many bytes.
 const RUN_BYTES: usize = 256 << 10;
 /// The protocol's limit on parameters of one statement.
 const MAX_PARAMS: usize = 65_535;
@@ -128,8 +129,9 @@ impl<'a> Form<'a> {
     }
 }
 
-/// Inserts collected for one statement.
+/// Neighbouring changes collected for one statement.
 struct Run {
+    op: Op,
     table: usize,
     prepared: usize,
     rows: Vec<(Vec<TextParam>, i64, i64)>,
@@ -208,8 +210,8 @@ impl<'c> Applier<'c> {
             return Ok(());
         };
         let params = form.params(event, &plan.params);
-        if change.op == Op::Insert && !self.single && !params.is_empty() {
-            return self.collect(table, prepared, params, event).await;
+        if !self.single && plan.takes_several() {
+            return self.collect(change.op, table, prepared, params, event).await;
         }
         let Some(statement) = entry.single.clone() else {
             return Err(Error::new(skytools::ErrorKind::Internal, "a plan without a prepared statement"));
@@ -246,6 +248,7 @@ impl<'c> Applier<'c> {
 
     async fn collect(
         &mut self,
+        op: Op,
         table: usize,
         prepared: usize,
         params: Vec<TextParam>,
@@ -256,6 +259,7 @@ impl<'c> Applier<'c> {
         }
         let bytes: usize = params.iter().map(|p| p.0.as_ref().map_or(0, Bytes::len)).sum();
         let run = self.run.get_or_insert_with(|| Run {
+            op,
             table,
             prepared,
             rows: Vec::with_capacity(ROWS[0]),
@@ -269,7 +273,7 @@ impl<'c> Applier<'c> {
         Ok(())
     }
 
-    /// Sends the collected inserts, in as few statements as the prepared sizes allow.
+    /// Sends what was collected, in as few statements as the prepared sizes allow.
     async fn send_run(&mut self) -> Result<()> {
         let Some(run) = self.run.take() else { return Ok(()) };
         let name = Arc::clone(&self.tables.known[run.table].name);
@@ -283,10 +287,7 @@ impl<'c> Applier<'c> {
                 None => self.tables.known[run.table].prepared[run.prepared].single.clone(),
             };
             let Some(statement) = statement else {
-                return Err(Error::new(
-                    skytools::ErrorKind::Internal,
-                    "an insert without a prepared statement",
-                ));
+                return Err(Error::new(skytools::ErrorKind::Internal, "a run without a prepared statement"));
             };
             let (_, event, txid) = rows.as_slice()[0];
             let params = if count == 1 {
@@ -295,7 +296,7 @@ impl<'c> Applier<'c> {
                 rows.by_ref().take(count).flat_map(|row| row.0).collect()
             };
             let events = u64::try_from(count).unwrap_or(u64::MAX);
-            let purpose = Purpose { table: Arc::clone(&name), op: Op::Insert, event, events, txid };
+            let purpose = Purpose { table: Arc::clone(&name), op: run.op, event, events, txid };
             self.pipeline.send(statement, params, purpose).await?;
         }
         Ok(())

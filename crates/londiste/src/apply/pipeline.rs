@@ -120,8 +120,8 @@ impl Counts {
             Op::Delete => self.deletes += purpose.events,
             Op::Truncate => self.truncates += purpose.events,
         }
-        if matches!(purpose.op, Op::Update | Op::Delete) && rows == 0 {
-            self.missing_rows += purpose.events;
+        if matches!(purpose.op, Op::Update | Op::Delete) {
+            self.missing_rows += purpose.events.saturating_sub(rows);
         }
     }
 }
@@ -266,8 +266,8 @@ mod tests {
         let mut counts = Counts::default();
         counts.add(&purpose(Op::Insert, 32), 32);
         counts.add(&purpose(Op::Update, 1), 0);
-        counts.add(&purpose(Op::Delete, 1), 1);
-        assert_eq!((counts.inserts, counts.updates, counts.deletes, counts.missing_rows), (32, 1, 1, 1));
-        assert_eq!(counts.total(), 34);
+        counts.add(&purpose(Op::Delete, 8), 6);
+        assert_eq!((counts.inserts, counts.updates, counts.deletes, counts.missing_rows), (32, 1, 8, 3));
+        assert_eq!(counts.total(), 41);
     }
 }

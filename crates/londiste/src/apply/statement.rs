@@ -15,29 +15,50 @@ pub struct Plan {
     pub sql: String,
     /// Index into the event's columns for each parameter, in order.
     pub params: Vec<usize>,
-    /// For an insert, what follows `insert into` and is the same for any number of rows.
-    insert_head: Option<String>,
+    /// How several rows fit into one statement, where they do.
+    several: Option<Several>,
+}
+
+/// Changes of which several neighbours may share a statement, because the order among them makes no difference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Several {
+    /// Rows follow one another in `values`; this is what stands before.
+    Insert(String),
+    /// Keys of one column, listed in an array: what stands before, and the key's type.
+    Delete(String, String),
 }
 
 impl Plan {
-    /// The statement for `rows` rows at once; `None` when this is not a plain insert with values.
+    /// Whether several rows fit into one statement.
+    pub fn takes_several(&self) -> bool {
+        self.several.is_some()
+    }
+
+    /// The statement for `rows` rows at once; `None` when each needs its own.
     pub fn for_rows(&self, rows: usize) -> Option<String> {
-        let head = self.insert_head.as_deref()?;
         let width = self.params.len();
-        let mut sql = String::with_capacity(head.len() + rows * (width * 5 + 3));
-        sql.push_str(head);
-        for row in 0..rows {
-            sql.push_str(if row == 0 { "(" } else { ", (" });
-            for column in 0..width {
-                if column > 0 {
-                    sql.push_str(", ");
+        match self.several.as_ref()? {
+            Several::Insert(head) => {
+                let mut sql = String::with_capacity(head.len() + rows * (width * 5 + 3));
+                sql.push_str(head);
+                for row in 0..rows {
+                    sql.push_str(if row == 0 { "(" } else { ", (" });
+                    for column in 0..width {
+                        if column > 0 {
+                            sql.push_str(", ");
+                        }
+                        sql.push('$');
+                        sql.push_str(&(row * width + column + 1).to_string());
+                    }
+                    sql.push(')');
                 }
-                sql.push('$');
-                sql.push_str(&(row * width + column + 1).to_string());
+                Some(sql)
             }
-            sql.push(')');
+            Several::Delete(head, key_type) => {
+                let keys: Vec<String> = (1..=rows).map(|n| format!("${n}::{key_type}")).collect();
+                Some(format!("{head} any (array[{}])", keys.join(", ")))
+            }
         }
-        Some(sql)
     }
 }
 
@@ -140,11 +161,20 @@ pub fn plan(
             let mut params = Vec::new();
             let condition = conditions(&present.key, is_null, &mut params);
             let sql = format!("delete from {}{} where {condition}", only(table), table.sql);
-            Ok(Some(Plan { sql, params, insert_head: None }))
+            let several = match present.key[..] {
+                [(index, column)] if !is_null(index) => {
+                    let name = quote::ident(&column.name);
+                    let head =
+                        format!("delete from {}{} where {name} {}", only(table), table.sql, column.equals);
+                    Some(Several::Delete(head, column.type_sql.clone()))
+                }
+                _ => None,
+            };
+            Ok(Some(Plan { sql, params, several }))
         }
         Op::Truncate => {
             let sql = format!("truncate {}{} cascade", only(table), table.sql);
-            Ok(Some(Plan { sql, params: Vec::new(), insert_head: None }))
+            Ok(Some(Plan { sql, params: Vec::new(), several: None }))
         }
     }
 }
@@ -156,7 +186,7 @@ fn insert(present: &Present<'_>) -> Plan {
         return Plan {
             sql: format!("insert into {table} default values"),
             params: Vec::new(),
-            insert_head: None,
+            several: None,
         };
     }
     let names: Vec<String> = written.iter().map(|(_, c)| quote::ident(&c.name)).collect();
@@ -166,7 +196,7 @@ fn insert(present: &Present<'_>) -> Plan {
     let mut plan = Plan {
         sql: String::new(),
         params: written.iter().map(|(index, _)| *index).collect(),
-        insert_head: Some(head),
+        several: Some(Several::Insert(head)),
     };
     plan.sql = plan.for_rows(1).unwrap_or_default();
     plan
@@ -193,7 +223,7 @@ fn update(present: &Present<'_>, is_null: &dyn Fn(usize) -> bool) -> Result<Opti
     let condition = conditions(key, is_null, &mut params);
     let table = present.table;
     let sql = format!("update {}{} set {} where {condition}", only(table), table.sql, sets.join(", "));
-    Ok(Some(Plan { sql, params, insert_head: None }))
+    Ok(Some(Plan { sql, params, several: None }))
 }
 
 #[cfg(test)]
@@ -241,6 +271,15 @@ mod tests {
             normal(&plan.for_rows(2).unwrap()),
             "insert into public.t (id, note) values ($1, $2), ($3, $4)"
         );
+    }
+
+    #[test]
+    fn deletes_by_a_key_of_one_column_share_a_statement() {
+        let one = make(Op::Delete, &["id", "note"], &["id"]).unwrap();
+        let several = normal(&one.for_rows(2).unwrap());
+        assert_eq!(several, "delete from only public.t where id = any (array[$1::bigint, $2::bigint])");
+        assert!(make(Op::Delete, &["id", "note"], &["id", "note"]).unwrap().for_rows(2).is_none());
+        assert!(!make(Op::Update, &["id", "note"], &["id"]).unwrap().takes_several());
     }
 
     #[test]

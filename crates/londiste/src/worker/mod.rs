@@ -65,6 +65,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// How often foreign keys that could not be restored are tried again.
 const FKEYS_AGAIN: Duration = Duration::from_secs(60);
 
+/// First wait after a failure that may be over soon; doubles up to `exception_sleep`.
+const FIRST_RETRY: Duration = Duration::from_millis(500);
+
 /// The local database.
 struct Target {
     connection: Connection,
@@ -90,8 +93,12 @@ pub struct Worker {
     copies: Copies,
     target: Option<Target>,
     provider: Option<Provider>,
-    /// The last round failed: single steps, and the stored error stays until something has worked.
+    /// The last round failed: the stored error stays until a round has worked.
     failed: bool,
+    /// A batch has failed: its events go one by one, so that the error names the exact one.
+    single: bool,
+    /// The last failure may be over soon: a lost connection, a server that restarts.
+    passing: bool,
     swept: bool,
     fkeys_due: Option<Instant>,
     stood_by: Option<Instant>,
@@ -118,6 +125,8 @@ impl Worker {
             target: None,
             provider: None,
             failed: false,
+            single: false,
+            passing: false,
             swept: false,
             fkeys_due: Some(Instant::now()),
             stood_by: None,
@@ -440,7 +449,7 @@ impl Worker {
         if self.hand_over(&tables, &batch).await? {
             return Ok(Work::Idle);
         }
-        let single = self.failed || role == Role::Token;
+        let single = self.single || role == Role::Token;
         let Some(target) = &mut self.target else {
             return Err(Error::new(ErrorKind::Internal, "the local database is not open"));
         };
@@ -457,7 +466,7 @@ impl Worker {
             single,
         };
         let done = replay.run(&batch, &tables, &mut target.tables).await?;
-        self.failed = false;
+        self.single = false;
         if done.settled > 0 {
             self.fkeys_due = Some(Instant::now());
         }
@@ -497,7 +506,11 @@ impl Job for Worker {
                 self.failed = false;
                 Ok(Work::Idle)
             }
-            Duty::Replay => self.replay(turn, &state, &node).await,
+            Duty::Replay => {
+                let work = self.replay(turn, &state, &node).await?;
+                self.failed = false;
+                Ok(work)
+            }
         }
     }
 
@@ -525,6 +538,8 @@ impl Job for Worker {
 
     async fn failed(&mut self, error: &Error) {
         self.failed = true;
+        self.passing = error.is_retryable();
+        self.single |= !self.passing;
         let settings = Arc::clone(&self.settings);
         let stored = async {
             let target = settings.connect_local(&settings.consumer).await?;
@@ -534,6 +549,14 @@ impl Job for Worker {
         if let Err(e) = stored.await {
             tracing::debug!(error = e.chain(), "cannot record the error on the node");
         }
+    }
+
+    fn failure_delay(&self, exception_sleep: Duration, consecutive: u64) -> Duration {
+        if !self.passing {
+            return exception_sleep;
+        }
+        let doublings = u32::try_from(consecutive.saturating_sub(1)).unwrap_or(u32::MAX).min(10);
+        exception_sleep.min(FIRST_RETRY * 2_u32.pow(doublings))
     }
 
     async fn idle(&mut self, signals: &Signals, delay: Duration) -> Wake {
