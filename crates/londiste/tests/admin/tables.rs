@@ -40,6 +40,7 @@ async fn what_the_root_refuses_leaves_nothing() -> Result<()> {
     root.sql(
         r#"create table good (id int primary key); create table nokey (v text); create view a_view as select 1;
            create schema "dot.ted"; create table "dot.ted".t (id int primary key);
+           create table "dot.table" (id int primary key);
            create table commakey ("a,b" int primary key); create sequence a_seq"#,
     )?;
     let before = root.traces()?;
@@ -47,6 +48,7 @@ async fn what_the_root_refuses_leaves_nothing() -> Result<()> {
         (&["nosuch"], &["public.nosuch", "does not exist", "missing"]),
         (&["nokey"], &["Primary key missing on table: public.nokey", "--insert-only"]),
         (&["dot.ted.t"], &["dot.ted", "dot", "rename the schema"]),
+        (&["good", "public.dot.table"], &["public.dot.table", "dot", "rename the table"]),
         (&["commakey"], &["public.commakey", "\"a,b\"", "comma"]),
         (&["a_view"], &["public.a_view is a view"]),
         (&["a_seq"], &["public.a_seq is a sequence", "add-seq"]),

@@ -86,6 +86,12 @@ async fn plan(
                 ))
                 .hint(format!("\"{}\" lists the tables that can be added", session.again("missing"))));
             }
+            if table.contains('.') {
+                return Err(Error::state(format!(
+                    "table {dest}: its name \"{table}\" contains a dot, which events cannot carry"
+                ))
+                .hint("rename the table"));
+            }
             if args.create || args.create_full {
                 tracing::info!("Table {} already exist, not touching", shown(name, &dest));
             }
