@@ -47,7 +47,11 @@ async fn differences_are_counted_while_the_source_is_written_to() -> Result<()> 
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     });
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    testkit::wait_for("some rows", support::PATIENCE, || async {
+        let rows: i64 = pair.on_root.query_one("select count(*) from a", &[]).await?.get(0);
+        Ok((rows > 50).then_some(()))
+    })
+    .await?;
     // Settings of the target's logins must not matter.
     pair.on_leaf.batch_execute(&format!("alter database {} set datestyle = 'German'; alter database {0} set extra_float_digits = -5; alter database {0} set timezone = 'Asia/Tokyo'", pair.leaf.name())).await?;
     ensure!(same(run(pair.config("")?, &[], false).await?, 0), "tables under load differ");

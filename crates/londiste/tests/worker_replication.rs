@@ -73,7 +73,8 @@ async fn a_table_is_copied_while_written_to_and_a_transaction_is_open_across_the
     pair.until_state("public.acc", &["catching-up", "wanna-sync", "do-sync", "ok"]).await?;
     open.commit().await?;
     pair.until_state("public.acc", &["ok"]).await?;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    // The worker replays under load before the load ends.
+    pair.until_caught_up().await?;
     load.finish().await?;
     pair.until_caught_up().await?;
     let rows = pair.assert_same("acc").await?;
