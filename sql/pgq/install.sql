@@ -7,6 +7,7 @@
 \ir structure/adopt.sql
 \ir structure/tables.sql
 \ir structure/roles.sql
+\ir structure/newest_first.sql
 \ir structure/trigger_plan.sql
 \ir functions/pgq.quote_fqname.sql
 \ir functions/pgq.seq_getval.sql
@@ -28,6 +29,7 @@
 \ir functions/pgq.insert_event.sql
 \ir functions/pgq.insert_events.sql
 \ir functions/pgq.current_event_table.sql
+\ir functions/pgq._subscription.sql
 \ir functions/pgq.register_consumer.sql
 \ir functions/pgq.unregister_consumer.sql
 \ir functions/pgq.find_tick_helper.sql

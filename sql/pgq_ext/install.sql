@@ -14,4 +14,5 @@
 \ir functions/pgq_ext.version.sql
 
 \ir structure/upgrade.sql
+\ir structure/newest_first.sql
 \ir structure/grants.sql

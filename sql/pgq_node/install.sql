@@ -3,7 +3,9 @@
 
 \ir structure/adopt.sql
 \ir structure/tables.sql
+\ir structure/newest_first.sql
 
+\ir functions/pgq_node._local_state.sql
 \ir functions/pgq_node._local_watermark.sql
 \ir functions/pgq_node.change_consumer_provider.sql
 \ir functions/pgq_node.create_node.sql

@@ -22,7 +22,7 @@ begin
     if x_force then
         perform pgq.unregister_consumer(c.queue_name, c.consumer_name)
            from pgq.get_consumer_info(x_queue_name) c;
-    elsif exists (select 1 from pgq.subscription where sub_queue = _q.queue_id) then
+    elsif exists (select 1 from pgq.subscription_key where sub_queue = _q.queue_id) then
         raise exception 'cannot drop queue, consumers still attached';
     end if;
 

@@ -20,7 +20,7 @@ declare
 begin
     select s.sub_id, q.queue_id, q.queue_event_seq into _s
       from pgq.queue q
-           join pgq.subscription s on s.sub_queue = q.queue_id
+           join pgq.subscription_key s on s.sub_queue = q.queue_id
            join pgq.consumer c on c.co_id = s.sub_consumer
      where q.queue_name = x_queue
        and c.co_name = x_consumer;

@@ -7,16 +7,16 @@ returns integer as $$
 -- Tables directly manipulated:
 --      update - pgq.subscription
 begin
-    update pgq.subscription
-       set sub_active = now(),
-           sub_last_tick = sub_next_tick,
+    update pgq.subscription s
+       set sub_active = greatest(now(), s.sub_active),     -- never falls: pgq._subscription() relies on it
+           sub_last_tick = s.sub_next_tick,
            sub_next_tick = null,
            sub_batch = null
-     where sub_batch = x_batch_id;
+     where s.sub_batch = x_batch_id;
     if not found then
         raise warning 'finish_batch: batch % not found', x_batch_id;
         return 0;
     end if;
     return 1;
 end;
-$$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp;
+$$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp set enable_seqscan = off;

@@ -20,4 +20,4 @@ begin
            join pgq.tick n on n.tick_queue = s.sub_queue and n.tick_id = s.sub_next_tick
      where s.sub_batch = x_batch_id;
 end;
-$$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp;
+$$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp set enable_seqscan = off;

@@ -20,8 +20,9 @@ begin
            s.sub_last_tick, s.sub_batch, s.sub_next_tick,
            top.tick_event_seq - l.tick_event_seq
       from pgq.queue q
-           join pgq.subscription s on s.sub_queue = q.queue_id
-           join pgq.consumer c on c.co_id = s.sub_consumer
+           join pgq.subscription_key k on k.sub_queue = q.queue_id
+           cross join lateral pgq._subscription(k.sub_queue, k.sub_consumer) s
+           join pgq.consumer c on c.co_id = k.sub_consumer
            left join pgq.tick l on l.tick_queue = s.sub_queue and l.tick_id = s.sub_last_tick
            left join lateral (
                 select t.tick_event_seq

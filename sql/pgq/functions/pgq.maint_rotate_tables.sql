@@ -31,7 +31,9 @@ begin
             i_queue_name, _q.queue_switch_step1, pg_catalog.txid_current();
     end if;
 
-    select min(s.sub_last_tick) into _lowest from pgq.subscription s where s.sub_queue = _q.queue_id;
+    select min(s.sub_last_tick) into _lowest
+      from pgq.subscription_key k, pgq._subscription(k.sub_queue, k.sub_consumer) s
+     where k.sub_queue = _q.queue_id;
     if _lowest is null then
         -- Nobody reads, but somebody may register at once: a writer that took its table before the
         -- last switch must be done all the same.

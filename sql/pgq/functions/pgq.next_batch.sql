@@ -45,27 +45,34 @@ as $$
 declare
     _s record;
 begin
-    select s.sub_queue, s.sub_consumer, s.sub_batch,
-           l.tick_id as last_id, l.tick_time as last_time, l.tick_event_seq as last_seq,
-           n.tick_id as next_id, n.tick_time as next_time, n.tick_event_seq as next_seq
-      into _s
-      from pgq.queue q
-           join pgq.subscription s on s.sub_queue = q.queue_id
-           join pgq.consumer c on c.co_id = s.sub_consumer
-           left join pgq.tick l on l.tick_queue = s.sub_queue and l.tick_id = s.sub_last_tick
-           left join pgq.tick n on n.tick_queue = s.sub_queue and n.tick_id = s.sub_next_tick
-     where q.queue_name = i_queue_name
-       and c.co_name = i_consumer_name;
-    if not found then
-        raise exception 'Not subscriber to queue: %/%',
-            coalesce(i_queue_name, 'NULL'), coalesce(i_consumer_name, 'NULL');
-    end if;
-    if _s.last_id is null then
-        raise exception 'PgQ corruption: Consumer % on queue % does not see tick %',
-            i_consumer_name, i_queue_name, _s.last_id;
-    end if;
+    -- Again only when another transaction got in between.
+    loop
+        select s.row_id, s.sub_queue, s.sub_consumer, s.sub_batch,
+               l.tick_id as last_id, l.tick_time as last_time, l.tick_event_seq as last_seq,
+               n.tick_id as next_id, n.tick_time as next_time, n.tick_event_seq as next_seq
+          into _s
+          from pgq.queue q
+               cross join pgq.consumer c
+               cross join lateral (      -- as pgq._subscription() does
+                    select v.ctid as row_id, v.*
+                      from pgq.subscription v
+                     where v.sub_queue = q.queue_id and v.sub_consumer = c.co_id
+                     order by v.sub_active desc
+                     limit 1) s
+               left join pgq.tick l on l.tick_queue = s.sub_queue and l.tick_id = s.sub_last_tick
+               left join pgq.tick n on n.tick_queue = s.sub_queue and n.tick_id = s.sub_next_tick
+         where q.queue_name = i_queue_name
+           and c.co_name = i_consumer_name;
+        if not found then
+            raise exception 'Not subscriber to queue: %/%',
+                coalesce(i_queue_name, 'NULL'), coalesce(i_consumer_name, 'NULL');
+        end if;
+        if _s.last_id is null then
+            raise exception 'PgQ corruption: Consumer % on queue % does not see tick %',
+                i_consumer_name, i_queue_name, _s.last_id;
+        end if;
+        exit when _s.sub_batch is not null;
 
-    if _s.sub_batch is null then
         if i_min_count is null and i_min_interval is null then
             select t.tick_id, t.tick_time, t.tick_event_seq
               into _s.next_id, _s.next_time, _s.next_seq
@@ -88,9 +95,12 @@ begin
         update pgq.subscription s
            set sub_batch = _s.sub_batch,
                sub_next_tick = _s.next_id,
-               sub_active = now()
-         where s.sub_queue = _s.sub_queue and s.sub_consumer = _s.sub_consumer;
-    end if;
+               sub_active = greatest(now(), s.sub_active)     -- never falls: the newest version is found by it
+         where s.ctid = _s.row_id
+           and s.sub_queue = _s.sub_queue and s.sub_consumer = _s.sub_consumer
+           and s.sub_batch is null and s.sub_last_tick = _s.last_id;
+        exit when found;
+    end loop;
 
     batch_id := _s.sub_batch;
     cur_tick_id := _s.next_id;
@@ -100,4 +110,5 @@ begin
     cur_tick_event_seq := _s.next_seq;
     prev_tick_event_seq := _s.last_seq;
 end;
-$$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp;
+$$ language plpgsql security definer
+   set search_path = pg_catalog, pgq, pg_temp set enable_seqscan = off set enable_bitmapscan = off;

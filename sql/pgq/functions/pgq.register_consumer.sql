@@ -43,15 +43,10 @@ begin
         raise exception 'cannot reposition, tick not found: %', x_tick_pos;
     end if;
 
-    perform 1 from pgq.subscription where sub_queue = _queue and sub_consumer = _consumer;
+    perform 1 from pgq.subscription_key where sub_queue = _queue and sub_consumer = _consumer;
     if found then
         if x_tick_pos is not null then
-            update pgq.subscription
-               set sub_last_tick = x_tick_pos,
-                   sub_batch = null,
-                   sub_next_tick = null,
-                   sub_active = now()
-             where sub_queue = _queue and sub_consumer = _consumer;
+            perform pgq._move_subscription(_queue, _consumer, x_tick_pos, null, null);
         end if;
         return 0;
     end if;

@@ -11,30 +11,33 @@ declare
     _sharing integer;
 begin
     -- Between calls a main consumer with subconsumers has only sub_last_tick set, a subconsumer both ticks or none.
-    select s.sub_id, s.sub_consumer,
-           (s.sub_last_tick is null) = (s.sub_next_tick is null) as is_sub
+    select k.sub_id, k.sub_queue, k.sub_consumer
       into _s
       from pgq.queue q
-           join pgq.subscription s on s.sub_queue = q.queue_id
-           join pgq.consumer c on c.co_id = s.sub_consumer
+           join pgq.subscription_key k on k.sub_queue = q.queue_id
+           join pgq.consumer c on c.co_id = k.sub_consumer
      where q.queue_name = x_queue_name
        and c.co_name = x_consumer_name
-       for update of s, c;
+       for update of k, c;
     if not found then
         return 0;
     end if;
 
-    select count(*) into _sharing from pgq.subscription where sub_id = _s.sub_id;
-    if _sharing > 1 and _s.is_sub then
-        delete from pgq.subscription where sub_id = _s.sub_id and sub_consumer = _s.sub_consumer;
+    select count(*) into _sharing from pgq.subscription_key where sub_id = _s.sub_id;
+    if _sharing > 1
+       and (select (s.sub_last_tick is null) = (s.sub_next_tick is null)
+              from pgq._subscription(_s.sub_queue, _s.sub_consumer) s)
+    then
+        delete from pgq.subscription where sub_queue = _s.sub_queue and sub_consumer = _s.sub_consumer;
         return 1;
     end if;
 
     delete from pgq.retry_queue where ev_owner = _s.sub_id;
-    delete from pgq.subscription where sub_id = _s.sub_id;
+    delete from pgq.subscription
+     where (sub_queue, sub_consumer) in (select sub_queue, sub_consumer from pgq.subscription_key where sub_id = _s.sub_id);
     delete from pgq.consumer
      where co_id = _s.sub_consumer
-       and not exists (select 1 from pgq.subscription where sub_consumer = _s.sub_consumer);
+       and not exists (select 1 from pgq.subscription_key where sub_consumer = _s.sub_consumer);
     return _sharing;
 end;
 $$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp;

@@ -16,7 +16,7 @@ begin
                 -- run inside of triggers, as whoever changes a table
                 '_apply_allowed', '_urlencode', '_urlencode_bytes', '_trigger_plan', '_trigger_urlenc', '_trigger_json', '_trigger_sql',
                 -- read-only steps of functions that are guarded themselves
-                '_assert_queue_state', '_count_tx_event']),
+                '_assert_queue_state', '_count_tx_event', '_subscription']),
             ('pgq_reader', array[
                 'batch_event_sql', 'batch_event_tables', 'find_tick_helper', 'register_consumer', 'register_consumer_at',
                 'unregister_consumer', 'next_batch_info', 'next_batch', 'next_batch_custom', 'get_batch_events',
@@ -29,7 +29,7 @@ begin
                 'tune_storage', 'seq_setval', 'create_queue', 'drop_queue', 'set_queue_config', 'insert_event_raw',
                 'event_retry_raw', '_settle_queue_state', 'apply_token', 'refresh_queue_code']),
             ('londiste_writer', array['apply_token']),
-            ('', array['_queue_state_changed', '_queue_code_changed', '_queue_code', '_queue_choice', '_write_queue_code', '_write_queue_leaf', '_trigger_options', '_trigger_expression', '_type_equality', '_column_equal', '_column_text'])
+            ('', array['_queue_state_changed', '_queue_code_changed', '_subscription_key_changed', '_move_subscription', '_queue_code', '_queue_choice', '_write_queue_code', '_write_queue_leaf', '_trigger_options', '_trigger_expression', '_type_equality', '_column_equal', '_column_text'])
         ) v (role, names)
     loop
         for _grantee in
@@ -56,6 +56,7 @@ begin
             ('queue', 'select, insert, update, delete', 'select', 'select'),
             ('tick', 'select, insert, update, delete', 'select', 'select'),
             ('subscription', 'select, insert, update, delete', 'select', 'select'),
+            ('subscription_key', 'select', 'select', 'select'),
             ('event_template', 'select, insert, truncate', 'select', null),
             ('retry_queue', 'select, insert, update, delete', null, null),
             ('apply_token', null, null, null),

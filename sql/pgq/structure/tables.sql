@@ -62,6 +62,7 @@ create table if not exists pgq.tick (
 create sequence if not exists pgq.batch_id_seq;
 
 -- Position of each consumer on each queue.  sub_id is shared by cooperating consumers, so it is not unique.
+-- Keys and indexes: newest_first.sql.
 create table if not exists pgq.subscription (
     sub_id          serial      not null,
     sub_queue       int4        not null,
@@ -71,8 +72,6 @@ create table if not exists pgq.subscription (
     sub_batch       bigint,
     sub_next_tick   bigint,
 
-    constraint subscription_pkey primary key (sub_queue, sub_consumer),
-    constraint subscription_batch_idx unique (sub_batch),
     constraint sub_queue_fkey foreign key (sub_queue) references pgq.queue (queue_id),
     constraint sub_consumer_fkey foreign key (sub_consumer) references pgq.consumer (co_id)
 );

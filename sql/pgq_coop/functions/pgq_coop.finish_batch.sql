@@ -12,12 +12,12 @@ returns integer
 as $$
 begin
     update pgq.subscription s
-       set sub_active = now(),
+       set sub_active = greatest(now(), s.sub_active),
            sub_last_tick = null,
            sub_next_tick = null,
            sub_batch = null
      where s.sub_batch = i_batch_id
-       and exists (select 1 from pgq.subscription m
+       and exists (select 1 from pgq.subscription_key m
                     where m.sub_queue = s.sub_queue
                       and m.sub_id = s.sub_id
                       and m.sub_consumer <> s.sub_consumer);
@@ -27,4 +27,4 @@ begin
     end if;
     return 1;
 end;
-$$ language plpgsql security definer set search_path = pg_catalog, pg_temp;
+$$ language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off;

@@ -27,58 +27,57 @@ declare
 begin
     loop
         -- the lock serialises siblings
-        select s.sub_queue, s.sub_consumer, s.sub_id, s.sub_next_tick into l_main
-          from pgq.subscription s
-          join pgq.queue q on q.queue_id = s.sub_queue
-          join pgq.consumer c on c.co_id = s.sub_consumer
+        select k.sub_queue, k.sub_consumer, k.sub_id into l_main
+          from pgq.subscription_key k
+          join pgq.queue q on q.queue_id = k.sub_queue
+          join pgq.consumer c on c.co_id = k.sub_consumer
          where q.queue_name = i_queue_name
            and c.co_name = i_consumer_name
-           for update of s;
-        if l_main.sub_next_tick is not null then
+           for update of k;
+        if (select s.sub_next_tick from pgq._subscription(l_main.sub_queue, l_main.sub_consumer) s) is not null then
             raise exception 'main consumer has batch open?'
                 using detail = format('Queue %s, consumer %s', i_queue_name, i_consumer_name),
                       hint = 'Finish it with pgq.finish_batch(); subconsumers use pgq_coop.next_batch().';
         end if;
 
-        select s.sub_consumer, s.sub_batch into l_self
-          from pgq.subscription s
-          join pgq.consumer c on c.co_id = s.sub_consumer
-         where s.sub_queue = l_main.sub_queue
-           and c.co_name = i_consumer_name || '.' || i_subconsumer_name;
+        select s.row_id, s.sub_consumer, s.sub_batch into l_self
+          from pgq.consumer c
+          cross join lateral pgq._subscription(l_main.sub_queue, c.co_id) s
+         where c.co_name = i_consumer_name || '.' || i_subconsumer_name;
         exit when found;
         perform pgq_coop.register_subconsumer(i_queue_name, i_consumer_name, i_subconsumer_name);
     end loop;
 
     if l_self.sub_batch is not null then
-        update pgq.subscription
-           set sub_active = now()
-         where sub_queue = l_main.sub_queue
-           and sub_consumer = l_self.sub_consumer;
+        update pgq.subscription s
+           set sub_active = greatest(now(), s.sub_active)
+         where s.ctid = l_self.row_id
+           and s.sub_queue = l_main.sub_queue
+           and s.sub_consumer = l_self.sub_consumer;
         return l_self.sub_batch;
     end if;
 
     if i_dead_interval is not null then
-        select s.sub_consumer, s.sub_batch, s.sub_last_tick, s.sub_next_tick into l_dead
-          from pgq.subscription s
-         where s.sub_queue = l_main.sub_queue
-           and s.sub_id = l_main.sub_id
-           and s.sub_consumer not in (l_main.sub_consumer, l_self.sub_consumer)
+        select s.row_id, s.sub_consumer, s.sub_batch, s.sub_last_tick, s.sub_next_tick into l_dead
+          from pgq.subscription_key k
+          cross join lateral pgq._subscription(k.sub_queue, k.sub_consumer) s
+         where k.sub_queue = l_main.sub_queue
+           and k.sub_id = l_main.sub_id
+           and k.sub_consumer not in (l_main.sub_consumer, l_self.sub_consumer)
            and s.sub_active < now() - i_dead_interval
          order by s.sub_batch nulls last
-         limit 1
-           for update;
+         limit 1;
         if found then
-            delete from pgq.subscription
-             where sub_queue = l_main.sub_queue
-               and sub_consumer = l_dead.sub_consumer;
-            if l_dead.sub_batch is not null then
-                update pgq.subscription
-                   set sub_batch = l_dead.sub_batch,
-                       sub_last_tick = l_dead.sub_last_tick,
-                       sub_next_tick = l_dead.sub_next_tick,
-                       sub_active = now()
-                 where sub_queue = l_main.sub_queue
-                   and sub_consumer = l_self.sub_consumer;
+            -- unless it has come back to life since
+            delete from pgq.subscription s
+             where s.ctid = l_dead.row_id
+               and s.sub_queue = l_main.sub_queue
+               and s.sub_consumer = l_dead.sub_consumer
+               and s.sub_batch is not distinct from l_dead.sub_batch
+               and s.sub_active < now() - i_dead_interval;
+            if found and l_dead.sub_batch is not null then
+                perform pgq._move_subscription(l_main.sub_queue, l_self.sub_consumer,
+                                               l_dead.sub_last_tick, l_dead.sub_next_tick, l_dead.sub_batch);
                 return l_dead.sub_batch;
             end if;
         end if;
@@ -91,20 +90,9 @@ begin
     end if;
 
     -- the main row first: a batch id is in one row only
-    update pgq.subscription
-       set sub_last_tick = l_new.cur_tick_id,
-           sub_next_tick = null,
-           sub_batch = null,
-           sub_active = now()
-     where sub_queue = l_main.sub_queue
-       and sub_consumer = l_main.sub_consumer;
-    update pgq.subscription
-       set sub_last_tick = l_new.prev_tick_id,
-           sub_next_tick = l_new.cur_tick_id,
-           sub_batch = l_new.batch_id,
-           sub_active = now()
-     where sub_queue = l_main.sub_queue
-       and sub_consumer = l_self.sub_consumer;
+    perform pgq._move_subscription(l_main.sub_queue, l_main.sub_consumer, l_new.cur_tick_id, null, null);
+    perform pgq._move_subscription(l_main.sub_queue, l_self.sub_consumer,
+                                   l_new.prev_tick_id, l_new.cur_tick_id, l_new.batch_id);
     return l_new.batch_id;
 end;
 $$ language plpgsql security definer set search_path = pg_catalog, pg_temp;

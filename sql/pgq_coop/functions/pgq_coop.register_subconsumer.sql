@@ -16,13 +16,13 @@ declare
 begin
     perform pgq.register_consumer(i_queue_name, i_consumer_name);
     -- the lock serialises siblings
-    select s.sub_queue, s.sub_id into l_main
-      from pgq.subscription s
-      join pgq.queue q on q.queue_id = s.sub_queue
-      join pgq.consumer c on c.co_id = s.sub_consumer
+    select k.sub_queue, k.sub_id into l_main
+      from pgq.subscription_key k
+      join pgq.queue q on q.queue_id = k.sub_queue
+      join pgq.consumer c on c.co_id = k.sub_consumer
      where q.queue_name = i_queue_name
        and c.co_name = i_consumer_name
-       for update of s;
+       for update of k;
     if not found then
         raise exception 'main consumer not found';
     end if;

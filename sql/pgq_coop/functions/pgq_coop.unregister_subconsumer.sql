@@ -14,24 +14,24 @@ as $$
 declare
     l_sub record;
 begin
-    -- first the main row, as everywhere
+    -- first the main key, as everywhere
     perform 1
-       from pgq.subscription s
-       join pgq.queue q on q.queue_id = s.sub_queue
-       join pgq.consumer c on c.co_id = s.sub_consumer
+       from pgq.subscription_key k
+       join pgq.queue q on q.queue_id = k.sub_queue
+       join pgq.consumer c on c.co_id = k.sub_consumer
       where q.queue_name = i_queue_name
         and c.co_name = i_consumer_name
-        for update of s;
+        for update of k;
 
     select s.sub_queue, s.sub_consumer, s.sub_batch into l_sub
       from pgq.queue q
       join pgq.consumer c on c.co_name = i_consumer_name || '.' || i_subconsumer_name
-      join pgq.subscription s on s.sub_queue = q.queue_id and s.sub_consumer = c.co_id
+      join pgq.subscription_key k on k.sub_queue = q.queue_id and k.sub_consumer = c.co_id
       join pgq.consumer mc on mc.co_name = i_consumer_name
-      join pgq.subscription m
-        on m.sub_queue = q.queue_id and m.sub_consumer = mc.co_id and m.sub_id = s.sub_id
-     where q.queue_name = i_queue_name
-       for update of s;
+      join pgq.subscription_key m
+        on m.sub_queue = q.queue_id and m.sub_consumer = mc.co_id and m.sub_id = k.sub_id
+      cross join lateral pgq._subscription(k.sub_queue, k.sub_consumer) s
+     where q.queue_name = i_queue_name;
     if not found then
         return 0;
     end if;

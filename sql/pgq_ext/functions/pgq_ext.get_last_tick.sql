@@ -8,10 +8,13 @@ begin
     select t.last_tick_id into l_tick
       from pgq_ext.completed_tick t
      where t.consumer_id = a_consumer
-       and t.subconsumer_id = a_subconsumer;
+       and t.subconsumer_id = a_subconsumer
+     order by t.last_tick_id desc
+     limit 1;
     return l_tick;
 end;
-$$ language plpgsql security definer set search_path = pg_catalog, pg_temp;
+$$ language plpgsql security definer
+   set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off;
 
 create or replace function pgq_ext.get_last_tick(a_consumer text)
 returns int8

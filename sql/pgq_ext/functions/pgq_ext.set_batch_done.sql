@@ -7,22 +7,48 @@
 create or replace function pgq_ext.set_batch_done(a_consumer text, a_subconsumer text, a_batch_id bigint)
 returns boolean
 as $$
+declare
+    l_row tid;
+    l_batch bigint;
 begin
-    if pgq_ext.is_batch_done(a_consumer, a_subconsumer, a_batch_id) then
-        return false;
-    end if;
-    if a_batch_id > 0 then
-        insert into pgq_ext.completed_batch as b (consumer_id, subconsumer_id, last_batch_id)
-        values (a_consumer, a_subconsumer, a_batch_id)
-        on conflict (consumer_id, subconsumer_id) do update
-            set last_batch_id = excluded.last_batch_id
-            where b.last_batch_id <> excluded.last_batch_id;
-        -- the same batch, remembered by a parallel run after the check above
-        return found;
-    end if;
-    return true;
+    loop    -- again only when another transaction got in between
+        select b.ctid, b.last_batch_id into l_row, l_batch
+          from pgq_ext.completed_batch b
+         where b.consumer_id = a_consumer
+           and b.subconsumer_id = a_subconsumer
+         order by b.last_batch_id desc
+         limit 1;
+        if l_batch = a_batch_id then
+            return false;
+        elsif a_batch_id is null or a_batch_id <= 0 then
+            return true;
+        elsif l_row is not null then
+            update pgq_ext.completed_batch b
+               set last_batch_id = a_batch_id
+             where b.ctid = l_row
+               and b.consumer_id = a_consumer
+               and b.subconsumer_id = a_subconsumer
+               and b.last_batch_id = l_batch;
+            if found then
+                return true;
+            end if;
+        else
+            begin
+                insert into pgq_ext.completed_batch (consumer_id, subconsumer_id, last_batch_id)
+                values (a_consumer, a_subconsumer, a_batch_id);
+                return true;
+            exception
+                when unique_violation then
+                    -- made elsewhere: visible to the next round, unless this snapshot is older
+                    if current_setting('transaction_isolation') <> 'read committed' then
+                        raise;
+                    end if;
+            end;
+        end if;
+    end loop;
 end;
-$$ language plpgsql security definer set search_path = pg_catalog, pg_temp;
+$$ language plpgsql security definer
+   set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off;
 
 create or replace function pgq_ext.set_batch_done(a_consumer text, a_batch_id bigint)
 returns boolean

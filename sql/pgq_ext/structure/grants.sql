@@ -15,7 +15,7 @@ begin
         execute format('revoke all on function %s from public', f.fn);
         if f.proname = 'version' then
             execute format('grant execute on function %s to public', f.fn);
-        elsif writer then
+        elsif writer and f.proname <> '_position_key_changed' then
             execute format('grant execute on function %s to pgq_writer', f.fn);
         end if;
     end loop;

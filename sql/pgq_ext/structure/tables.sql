@@ -8,6 +8,7 @@
 --   partial_batch      that batch
 --
 -- A subconsumer is a part of a consumer that keeps its own position; '' is none.
+-- The primary keys of all but completed_event give way in newest_first.sql.
 -- ----------------------------------------------------------------------
 
 create schema if not exists pgq_ext;

@@ -22,7 +22,8 @@ do $$
 declare t record;
 begin
     delete from pgq_ext.completed_event; delete from pgq_ext.partial_batch;
-    for t in select c.relname from pg_class c where c.relnamespace = 'pgq_ext'::regnamespace and c.relkind = 'r' loop
+    for t in select c.relname from pg_class c where c.relnamespace = 'pgq_ext'::regnamespace and c.relkind = 'r' and c.relname <> 'position_key' loop
+        execute format('drop trigger if exists position_key_trigger on pgq_ext.%I', t.relname);
         execute format('delete from pgq_ext.%I; alter table pgq_ext.%I drop column subconsumer_id', t.relname, t.relname);
     end loop;
     alter table pgq_ext.completed_tick add primary key (consumer_id);
@@ -30,5 +31,5 @@ end $$;
 select pg_temp.eq(pgq_ext.upgrade_schema()::text, '8');
 select pg_temp.rows($$ select pgq_ext.set_last_tick('c', 5), pgq_ext.set_event_done('c', 1, 1), pgq_ext.set_batch_done('c', 1) $$, '(1,t,t)');
 -- rights
-select pg_temp.rows($$ select distinct has_function_privilege('pgq_writer', oid, 'execute'), has_function_privilege('pgq_reader', oid, 'execute') from pg_proc where pronamespace = 'pgq_ext'::regnamespace and proname <> 'version' $$, '(t,f)');
+select pg_temp.rows($$ select distinct has_function_privilege('pgq_writer', oid, 'execute'), has_function_privilege('pgq_reader', oid, 'execute') from pg_proc where pronamespace = 'pgq_ext'::regnamespace and proname not in ('version', '_position_key_changed') $$, '(t,f)');
 select pg_temp.rows($$ select distinct prosecdef, proconfig::text like '%search_path=pg_catalog%' from pg_proc where pronamespace = 'pgq_ext'::regnamespace and proargnames && '{a_subconsumer}' $$, '(t,t)');

@@ -15,9 +15,10 @@ begin
      where q.queue_name = i_queue_name;
 
     select min(s.sub_last_tick) into l_tick
-      from pgq.subscription s
-      join pgq.consumer c on c.co_id = s.sub_consumer
-     where s.sub_queue = l_queue_id
+      from pgq.subscription_key k
+      join pgq.consumer c on c.co_id = k.sub_consumer
+      cross join lateral pgq._subscription(k.sub_queue, k.sub_consumer) s
+     where k.sub_queue = l_queue_id
        and c.co_name <> '.global_watermark';
     if l_tick is null then
         select t.tick_id into l_tick

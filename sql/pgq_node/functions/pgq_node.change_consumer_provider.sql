@@ -15,6 +15,8 @@ create or replace function pgq_node.change_consumer_provider(
     out ret_note text)
 returns record
 as $$
+declare
+    l_row tid;
 begin
     perform 1 from pgq_node.node_location
       where queue_name = i_queue_name
@@ -25,11 +27,17 @@ begin
         return;
     end if;
 
-    update pgq_node.local_state
-       set provider_node = i_new_provider,
-           uptodate = false
-     where queue_name = i_queue_name
-       and consumer_name = i_consumer_name;
+    loop    -- again only when another transaction moved the row in between
+        select s.row_id into l_row from pgq_node._local_state(i_queue_name, i_consumer_name) s;
+        exit when not found;
+        update pgq_node.local_state s
+           set provider_node = i_new_provider,
+               uptodate = false
+         where s.ctid = l_row
+           and s.queue_name = i_queue_name
+           and s.consumer_name = i_consumer_name;
+        exit when found;
+    end loop;
     if not found then
         ret_code := 404;
         ret_note := format('Unknown consumer: %s/%s', i_queue_name, i_consumer_name);

@@ -25,8 +25,7 @@ declare
 begin
     select n.node_type, n.node_name, s.provider_node into l_node
       from pgq_node.node_info n
-      left join pgq_node.local_state s
-        on s.queue_name = n.queue_name and s.consumer_name = n.worker_name
+      left join lateral pgq_node._local_state(n.queue_name, n.worker_name) s on true
      where n.queue_name = i_queue_name
        for update of n;
 

@@ -13,8 +13,9 @@ begin
     return query
         select s.consumer_name, s.provider_node, s.last_tick_id,
                s.paused, s.uptodate, s.cur_error
-          from pgq_node.local_state s
-         where s.queue_name = i_queue_name
+          from pgq_node.local_state_key k
+          cross join lateral pgq_node._local_state(k.queue_name, k.consumer_name) s
+         where k.queue_name = i_queue_name
          order by s.consumer_name;
 end;
 $$ language plpgsql security definer set search_path = pg_catalog, pg_temp;

@@ -35,11 +35,9 @@ begin
            s.paused, s.uptodate, s.cur_error
       into ret_code, ret_note, completed_tick, provider_node, provider_location,
            paused, uptodate, cur_error
-      from pgq_node.local_state s
+      from pgq_node._local_state(i_queue_name, i_consumer_name) s
       join pgq_node.node_location l
-        on l.queue_name = s.queue_name and l.node_name = s.provider_node
-     where s.queue_name = i_queue_name
-       and s.consumer_name = i_consumer_name;
+        on l.queue_name = s.queue_name and l.node_name = s.provider_node;
     if not found then
         ret_code := 404;
         ret_note := format('Unknown consumer: %s/%s', i_queue_name, i_consumer_name);

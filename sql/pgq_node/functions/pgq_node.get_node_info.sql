@@ -6,7 +6,8 @@
 --   global_watermark   position of .global_watermark (NULL on a leaf)
 --   local_watermark    root, branch: lowest position of all consumers of the
 --                      queue; leaf: position of its worker
---   provider_*, worker_*   state of the node's worker
+--   provider_*, worker_*   state of the node's worker; on a root worker_last_tick is
+--                      the newest tick
 --   combined_queue, combined_type   queue this leaf merges into and its node type
 --                      here; NULL when that node is gone
 --   target_for         queues whose leaf here merges into this queue
@@ -43,8 +44,7 @@ begin
       from pgq_node.node_info n
       left join pgq_node.node_info c
         on c.queue_name = n.combined_queue
-      left join pgq_node.local_state s
-        on s.queue_name = n.queue_name and s.consumer_name = n.worker_name
+      left join lateral pgq_node._local_state(n.queue_name, n.worker_name) s on true
       left join pgq_node.node_location l
         on l.queue_name = s.queue_name and l.node_name = s.provider_node
      where n.queue_name = i_queue_name;
@@ -60,12 +60,20 @@ begin
     end if;
 
     select g.sub_last_tick into global_watermark
-      from pgq.subscription g
-      join pgq.queue q on q.queue_id = g.sub_queue
-      join pgq.consumer c on c.co_id = g.sub_consumer
-     where q.queue_name = i_queue_name
-       and c.co_name = '.global_watermark';
+      from pgq.queue q
+      join pgq.consumer c on c.co_name = '.global_watermark'
+      cross join lateral pgq._subscription(q.queue_id, c.co_id) g
+     where q.queue_name = i_queue_name;
     local_watermark := pgq_node._local_watermark(i_queue_name);
+    if node_type = 'root' then
+        -- A root has everything that it ticked, whatever position its worker last published:
+        -- wait-root and lags refer to this.
+        select t.tick_id into worker_last_tick
+          from pgq.tick t
+         where t.tick_queue = (select q.queue_id from pgq.queue q where q.queue_name = i_queue_name)
+         order by t.tick_id desc
+         limit 1;
+    end if;
 
     select array_agg(m.queue_name order by m.queue_name) into target_for
       from pgq_node.node_info m

@@ -15,11 +15,19 @@ create or replace function pgq_node.set_consumer_error(
     out ret_note text)
 returns record
 as $$
+declare
+    l_row tid;
 begin
-    update pgq_node.local_state
-       set cur_error = i_error_msg
-     where queue_name = i_queue_name
-       and consumer_name = i_consumer_name;
+    loop    -- again only when another transaction moved the row in between
+        select s.row_id into l_row from pgq_node._local_state(i_queue_name, i_consumer_name) s;
+        exit when not found;
+        update pgq_node.local_state s
+           set cur_error = i_error_msg
+         where s.ctid = l_row
+           and s.queue_name = i_queue_name
+           and s.consumer_name = i_consumer_name;
+        exit when found;
+    end loop;
     if found then
         ret_code := 100;
         ret_note := format('Consumer %s error = %s', i_consumer_name, coalesce(i_error_msg, 'NULL'));

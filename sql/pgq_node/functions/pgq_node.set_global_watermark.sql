@@ -23,6 +23,7 @@ create or replace function pgq_node.set_global_watermark(
 returns record
 as $$
 declare
+    l_row tid;
     l_node record;
     l_tick bigint = i_watermark;
     l_top bigint;
@@ -70,10 +71,16 @@ begin
          where q.queue_name = i_queue_name
          order by t.tick_id desc
          limit 1;
-        update pgq_node.local_state
-           set last_tick_id = l_top
-         where queue_name = i_queue_name
-           and consumer_name = l_node.worker_name;
+        loop    -- again only when another transaction moved the row in between
+            select s.row_id into l_row from pgq_node._local_state(i_queue_name, l_node.worker_name) s;
+            exit when not found;
+            update pgq_node.local_state s
+               set last_tick_id = l_top
+             where s.ctid = l_row
+               and s.queue_name = i_queue_name
+               and s.consumer_name = l_node.worker_name;
+            exit when found;
+        end loop;
     end if;
 
     ret_code := 200;

@@ -26,8 +26,7 @@ begin
       from pgq_node.subscriber_info i
       left join pgq.queue q on q.queue_name = i.queue_name
       left join pgq.consumer c on c.co_name = i.watermark_name
-      left join pgq.subscription s
-        on s.sub_queue = q.queue_id and s.sub_consumer = c.co_id
+      left join lateral pgq._subscription(q.queue_id, c.co_id) s on true
      where i.queue_name = i_queue_name
        and i.subscriber_node = i_node_name;
     if not found then

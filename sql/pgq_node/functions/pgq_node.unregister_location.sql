@@ -27,8 +27,7 @@ begin
     select n.node_type, n.node_name, n.worker_name, s.provider_node
       into l_node
       from pgq_node.node_info n
-      left join pgq_node.local_state s
-        on s.queue_name = n.queue_name and s.consumer_name = n.worker_name
+      left join lateral pgq_node._local_state(n.queue_name, n.worker_name) s on true
      where n.queue_name = i_queue_name;
     if found then
         if l_node.node_name = i_node_name then

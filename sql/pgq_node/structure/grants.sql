@@ -10,6 +10,7 @@ do $grants$
 declare
     managed constant text[] = '{pgq_reader,pgq_writer,pgq_admin}';
     everyone constant text[] = '{public}';
+    nobody constant text[] = '{}';
     inspect constant text[] = '{pgq_reader,pgq_writer,pgq_admin}';
     consume constant text[] = '{pgq_writer,pgq_admin}';
     administer constant text[] = '{pgq_admin}';
@@ -51,7 +52,9 @@ begin
             ('unregister_location', administer),
             ('upgrade_schema', administer),
             ('maint_watermark', administer),
-            ('_local_watermark', administer)
+            ('_local_watermark', administer),
+            ('_local_state', administer),
+            ('_local_state_key_changed', nobody)
         )
         select p.oid::regprocedure as fn, rights.grantees
           from pg_catalog.pg_proc p

@@ -7,7 +7,7 @@
 --   subscriber_info  nodes that read their events from this node
 --
 -- local_state is updated once per batch; everything outside pgq_node reads and
--- writes it through functions, so that its storage can change.
+-- writes it through functions.  Its keys and indexes: newest_first.sql.
 -- ----------------------------------------------------------------------
 
 create schema if not exists pgq_node;
@@ -50,7 +50,6 @@ create table if not exists pgq_node.local_state (
     paused          boolean     not null default false,
     uptodate        boolean     not null default false,
 
-    primary key (queue_name, consumer_name),
     foreign key (queue_name) references pgq_node.node_info,
     foreign key (queue_name, provider_node) references pgq_node.node_location
 );

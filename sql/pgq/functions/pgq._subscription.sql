@@ -1,0 +1,55 @@
+create or replace function pgq._subscription(
+    in i_queue int4, in i_consumer int4,
+    out row_id tid, out sub_id int4, out sub_queue int4, out sub_consumer int4, out sub_last_tick bigint,
+    out sub_active timestamptz, out sub_batch bigint, out sub_next_tick bigint)
+returns setof record as $$
+-- Finds the row of one subscription, newest version first: docs/design/newest-first.md.
+--
+-- An index leads to the newest version whatever the statistics say; any other plan would walk all versions.
+--
+-- Returns:
+--      the row and its place, or nothing
+-- Tables read:
+--      pgq.subscription
+begin
+    return query
+    select s.ctid, s.sub_id, s.sub_queue, s.sub_consumer, s.sub_last_tick, s.sub_active, s.sub_batch, s.sub_next_tick
+      from pgq.subscription s
+     where s.sub_queue = i_queue and s.sub_consumer = i_consumer
+     order by s.sub_active desc
+     limit 1;
+end;
+$$ language plpgsql stable security definer rows 1
+   set search_path = pg_catalog, pgq, pg_temp set enable_seqscan = off set enable_bitmapscan = off;
+
+create or replace function pgq._move_subscription(
+    i_queue int4, i_consumer int4, i_last_tick bigint, i_next_tick bigint, i_batch bigint)
+returns boolean as $$
+-- Puts one subscription to a position, from whatever it was.
+--
+-- Returns:
+--      false when there is no such subscription
+-- Tables directly manipulated:
+--      update - pgq.subscription
+declare
+    _row tid;
+begin
+    loop
+        select s.row_id into _row from pgq._subscription(i_queue, i_consumer) s;
+        if not found then
+            return false;
+        end if;
+        -- nothing found here: another transaction has moved it since
+        update pgq.subscription s
+           set sub_last_tick = i_last_tick,
+               sub_next_tick = i_next_tick,
+               sub_batch = i_batch,
+               sub_active = greatest(now(), s.sub_active)
+         where s.ctid = _row and s.sub_queue = i_queue and s.sub_consumer = i_consumer;
+        if found then
+            return true;
+        end if;
+    end loop;
+end;
+$$ language plpgsql security definer
+   set search_path = pg_catalog, pgq, pg_temp set enable_seqscan = off;
