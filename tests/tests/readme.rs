@@ -27,7 +27,7 @@ fn blocks(readme: &str) -> Result<Vec<String>> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_walk_through_works_as_written() -> Result<()> {
-    let readme = std::fs::read_to_string(testkit::workspace().join("README.md"))?;
+    let readme = std::fs::read_to_string(testkit::places::workspace().join("README.md"))?;
     let blocks = blocks(&readme)?;
     ensure!(blocks.len() >= 8, "only {} blocks in the walk-through", blocks.len());
 
@@ -40,7 +40,7 @@ async fn the_walk_through_works_as_written() -> Result<()> {
         format!("host={} port={} dbname=shop user=shop", clusters[n].socket_dir().display(), clusters[n].port())
     };
     let dir = tempfile::tempdir()?;
-    let programs = testkit::program_dir()?;
+    let programs = testkit::places::program_dir()?;
     let psql = clusters[0].installation().client_program("psql")?;
     let path = format!(
         "{}:{}:{}",

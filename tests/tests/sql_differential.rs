@@ -1,4 +1,4 @@
-//! Runs the scripts of `tests/differential/pgq` against Debian's C extension and against our SQL, and compares what they print, line by line.
+//! Runs the scripts of `tests/differential` against Debian's C extension and against our SQL, and compares what they print, line by line.
 //!
 //! A script prints nothing that may differ between two runs, such as times and transaction ids. Differences that
 //! were decided (`docs/differences.md`) have tests of their own in `sql/pgq/tests`; none is filtered out here.
@@ -12,20 +12,27 @@ use cluster::Cluster;
 /// How many differing lines a failure shows.
 const SHOWN: usize = 20;
 
+/// Every script below `tests/differential`, at any depth; a file that is none is an error, for nothing would run it.
 fn scripts() -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
-    for dir in ["differential", "differential/pgq"] {
-        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join(dir);
+    let mut dirs = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("differential")];
+    while let Some(dir) = dirs.pop() {
         let entries = std::fs::read_dir(&dir).with_context(|| format!("reading {}", dir.display()))?;
-        let found = entries.map(|e| e.map(|e| e.path())).collect::<std::io::Result<Vec<_>>>()?;
-        paths.extend(found.into_iter().filter(|path| path.extension().is_some_and(|e| e == "sql")));
+        for path in entries.map(|e| e.map(|e| e.path())).collect::<std::io::Result<Vec<_>>>()? {
+            if path.is_dir() {
+                dirs.push(path);
+            } else {
+                ensure!(path.extension().is_some_and(|e| e == "sql"), "{} is not a script", path.display());
+                paths.push(path);
+            }
+        }
     }
     paths.sort();
     ensure!(!paths.is_empty(), "no scripts in tests/differential");
     Ok(paths)
 }
 
-/// The extensions of the original that a script needs: those of a first line `-- modules: pgq pgq_node londiste`, else pgq.
+/// The modules that a script is about, and that alone are installed on both sides: those of a first line `-- modules: pgq pgq_node londiste`, else pgq.
 fn modules(script: &Path) -> Result<Vec<String>> {
     let text = std::fs::read_to_string(script).with_context(|| format!("reading {}", script.display()))?;
     let named = text.lines().next().and_then(|line| line.strip_prefix("-- modules:"));
@@ -77,10 +84,19 @@ fn our_sql_prints_what_the_c_extension_prints() -> Result<()> {
         for module in modules(script)? {
             cluster.psql(&original, &format!("create extension {module}"))?;
         }
-        testkit::database_on(&cluster, &ours)?;
+        cluster.create_database(&ours)?;
+        for module in modules(script)? {
+            testkit::install_module(&cluster, &ours, &module)?;
+        }
 
-        let expected = output(&cluster, &original, script)?;
-        let found = output(&cluster, &ours, script)?;
+        // side by side, which halves the time
+        let (expected, found) = std::thread::scope(|scope| {
+            let expected = scope.spawn(|| output(&cluster, &original, script));
+            let found = output(&cluster, &ours, script);
+            let expected = expected.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            (expected, found)
+        });
+        let (expected, found) = (expected?, found?);
         ensure!(expected.len() > 100, "{name} printed only {} lines on the original", expected.len());
         let differing: Vec<String> = (0..expected.len().max(found.len()))
             .filter(|&i| expected.get(i) != found.get(i))

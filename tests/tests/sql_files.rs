@@ -26,7 +26,10 @@ fn trials() -> Result<Vec<Trial>> {
     for module in sorted(&testkit::places::sql_dir())? {
         let tests = module.join("tests");
         if tests.is_dir() {
-            files.extend(sorted(&tests)?.into_iter().filter(|f| f.extension().is_some_and(|e| e == "sql")));
+            let (scripts, parts): (Vec<_>, Vec<_>) =
+                sorted(&tests)?.into_iter().partition(|f| f.extension().is_some_and(|e| e == "sql"));
+            used(&scripts, &parts)?;
+            files.extend(scripts);
         }
     }
     ensure!(!files.is_empty(), "no sql/*/tests/*.sql found below {}", testkit::places::sql_dir().display());
@@ -37,6 +40,23 @@ fn trials() -> Result<Vec<Trial>> {
             Trial::test(name, move || run(&file).map_err(|error| Failed::from(format!("{error:#}"))))
         })
         .collect())
+}
+
+/// Every other file beside the tests is one that a test includes: what nobody runs tests nothing.
+fn used(scripts: &[PathBuf], parts: &[PathBuf]) -> Result<()> {
+    let mut texts = String::new();
+    for script in scripts {
+        texts += &std::fs::read_to_string(script).with_context(|| format!("reading {}", script.display()))?;
+    }
+    for part in parts {
+        let name = part.file_name().unwrap_or_default().to_string_lossy();
+        ensure!(
+            texts.lines().any(|line| line.trim() == format!("\\ir {name}")),
+            "{} is not a test, and no test includes it with \\ir",
+            part.display()
+        );
+    }
+    Ok(())
 }
 
 /// `sql/pgq/tests/ticker.sql` → `pgq::ticker`.

@@ -39,7 +39,13 @@ pub struct Details {
     pub positions: Vec<(String, f64)>,
     /// Age of the newest tick and the clock of the server, in seconds; `None` on a leaf.
     pub queue: Option<(Option<f64>, f64)>,
+    /// Whether its worker may set the replica role; `None` when the node's schema cannot tell.
+    pub replica_role: Option<bool>,
 }
+
+/// What is lost on a node whose worker may not set `session_replication_role`.
+const WITHOUT_REPLICA_ROLE: &str =
+    "Role: replica role not permitted, so triggers and foreign keys of this node act on replicated rows";
 
 impl Details {
     /// Reads a node.
@@ -62,7 +68,11 @@ impl Details {
                 clock = Some((row.try_get(0)?, row.try_get(1)?));
             }
         }
-        Ok(Details { info, tables, consumers, positions, queue: clock })
+        let replica_role = match connection.query_typed_opt(sql::KNOWS_REPLICA_ROLE, &[]).await? {
+            Some(_) => connection.query_typed_one(sql::CAN_SET_REPLICA_ROLE, &[]).await?.try_get(0)?,
+            None => None,
+        };
+        Ok(Details { info, tables, consumers, positions, queue: clock, replica_role })
     }
 
     /// Local tables in sync, local ones that are not, and names that this node does not replicate.
@@ -151,6 +161,9 @@ impl NodeState {
                 lines.push(format!("Attr: {key}={}", value.as_deref().unwrap_or("None")));
             }
             lines.extend(details.errors().map(|(consumer, error)| format!("ERR: {consumer}: {error}")));
+            if details.replica_role == Some(false) && details.info.node_type != NodeType::Root {
+                lines.push(WITHOUT_REPLICA_ROLE.to_owned());
+            }
             if tables {
                 let open = details.tables.iter().filter(|t| t.local && t.merge_state != MergeState::Ok);
                 lines.extend(open.map(|t| format!("Table: {} {}", t.table_name, t.merge_state)));
@@ -215,6 +228,7 @@ impl NodeState {
             "paused": info.map(|i| i.worker_paused),
             "uptodate": info.map(|i| i.worker_uptodate),
             "worker": info.and_then(|i| i.worker_name.clone()),
+            "replica_role": details.and_then(|d| d.replica_role),
             "combined_queue": info.and_then(|i| i.combined_queue.clone()),
             "attrs": details.map(|d| d.attrs().into_iter().map(|(k, v)| (k, Value::from(v))).collect::<serde_json::Map<_, _>>()),
             "errors": details.map(|d| d.consumers.iter().filter_map(|c| {

@@ -61,6 +61,11 @@ pub const CONSUMER_LAGS: &str = "select consumer_name::text, extract(epoch from 
 /// Age of the newest tick of a local queue and the server's clock, in seconds.
 pub const QUEUE_LAG: &str = "select extract(epoch from ticker_lag)::float8, extract(epoch from current_timestamp)::float8 \
      from pgq.get_queue_info($1)";
+/// A row when the node's schema has [`CAN_SET_REPLICA_ROLE`] (the original's has not).
+pub const KNOWS_REPLICA_ROLE: &str = "select 1 from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace \
+     where n.nspname = 'londiste' and p.proname = 'can_set_replica_role'";
+/// Whether workers of the node may set the replica role.
+pub const CAN_SET_REPLICA_ROLE: &str = "select londiste.can_set_replica_role()";
 /// Consumers of a queue that a node's copies left behind: queue, prefix of their names.
 pub const COPY_CONSUMERS: &str =
     "select consumer_name::text from pgq.get_consumer_info($1) where starts_with(consumer_name, $2)";
@@ -92,6 +97,8 @@ pub const ALL: &[&str] = &[
     COLUMNS,
     CONSUMER_LAGS,
     QUEUE_LAG,
+    KNOWS_REPLICA_ROLE,
+    CAN_SET_REPLICA_ROLE,
     COPY_CONSUMERS,
     UNREGISTER_PLAIN_CONSUMER,
     REGISTER_PLAIN_CONSUMER_AT,
