@@ -115,7 +115,7 @@ async fn old_snapshots_and_rotation() -> Result<()> {
     for (id, level) in
         ["read uncommitted", "read committed", "repeatable read", "serializable"].iter().enumerate()
     {
-        for (n, times) in [0usize, 1, 2, 4].into_iter().enumerate() {
+        for (n, times) in [0usize, 1, 3].into_iter().enumerate() {
             let db = pair.source_db().await?;
             db.batch_execute(&format!("begin isolation level {level}; select count(*) from public.t"))
                 .await?;
@@ -132,7 +132,7 @@ async fn old_snapshots_and_rotation() -> Result<()> {
             }
         }
     }
-    assert!(refused < 8, "every write under an old snapshot was refused");
+    assert!(refused < 6, "every write under an old snapshot was refused");
     pair.wait_replayed().await?;
     assert_identical(&source, &pair.target_db().await?, &["public.t"]).await
 }
