@@ -9,6 +9,7 @@
 \ir structure/roles.sql
 \ir structure/newest_first.sql
 \ir structure/trigger_plan.sql
+\ir structure/capture.sql
 \ir functions/pgq.quote_fqname.sql
 \ir functions/pgq.seq_getval.sql
 \ir functions/pgq.seq_setval.sql
@@ -59,5 +60,16 @@
 \ir functions/pgq._trigger_plan.sql
 \ir functions/pgq._trigger_render.sql
 \ir triggers/capture.sql
+\ir functions/pgq._assert_still_open.sql
+\ir functions/pgq._capture_changed.sql
+\ir functions/pgq._capture_value.sql
+\ir functions/pgq._capture_intact.sql
+\ir functions/pgq._capture_columns.sql
+\ir functions/pgq._capture_encode.sql
+\ir functions/pgq._capture_code.sql
+\ir functions/pgq._write_capture.sql
+\ir functions/pgq._capture_row.sql
+\ir functions/pgq.refresh_capture.sql
+\ir functions/pgq.capture_table.sql
 \ir structure/queue_state.sql
 \ir structure/grants.sql

@@ -22,6 +22,32 @@ end;
 $$ language plpgsql stable security definer rows 1
    set search_path = pg_catalog, pgq, pg_temp set enable_seqscan = off set enable_bitmapscan = off;
 
+create or replace function pgq._batch(
+    in i_batch bigint,
+    out row_id tid, out sub_id int4, out sub_queue int4, out sub_consumer int4, out sub_last_tick bigint,
+    out sub_active timestamptz, out sub_batch bigint, out sub_next_tick bigint)
+returns setof record as $$
+-- Finds the row of the subscription that has a batch open.
+--
+-- Only subscription_batch_idx gives this order without a sort.  An equality could be looked for in any index of the
+-- table, for the same price as long as the table looks small, and that would walk all versions.
+--
+-- Returns:
+--      the row and its place, or nothing
+-- Tables read:
+--      pgq.subscription
+begin
+    return query
+    select s.ctid, s.sub_id, s.sub_queue, s.sub_consumer, s.sub_last_tick, s.sub_active, s.sub_batch, s.sub_next_tick
+      from pgq.subscription s
+     where s.sub_batch >= i_batch and s.sub_batch <= i_batch
+     order by s.sub_batch desc
+     limit 1;
+end;
+$$ language plpgsql stable security definer rows 1
+   set search_path = pg_catalog, pgq, pg_temp
+   set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off;
+
 create or replace function pgq._move_subscription(
     i_queue int4, i_consumer int4, i_last_tick bigint, i_next_tick bigint, i_batch bigint)
 returns boolean as $$

@@ -33,10 +33,10 @@ begin
     select s.sub_id, s.sub_queue, s.sub_last_tick, s.sub_next_tick,
            l.tick_snapshot as last_snapshot, n.tick_snapshot as next_snapshot
       into _b
-      from pgq.subscription s
-           join pgq.tick l on l.tick_queue = s.sub_queue and l.tick_id = s.sub_last_tick
-           join pgq.tick n on n.tick_queue = s.sub_queue and n.tick_id = s.sub_next_tick
-     where s.sub_batch = x_batch_id;
+      from pgq._batch(x_batch_id) s
+           -- limit 1: statistics that are old must not turn the look-up of a tick into a scan of them all
+           join lateral (select * from pgq.tick t where t.tick_queue = s.sub_queue and t.tick_id = s.sub_last_tick limit 1) l on true
+           join lateral (select * from pgq.tick t where t.tick_queue = s.sub_queue and t.tick_id = s.sub_next_tick limit 1) n on true;
     if not found then
         raise exception 'batch not found';
     end if;

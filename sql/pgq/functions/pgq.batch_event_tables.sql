@@ -14,11 +14,11 @@ begin
            txid_snapshot_xmin(l.tick_snapshot) as oldest,
            txid_snapshot_xmax(n.tick_snapshot) as newest
       into _b
-      from pgq.subscription s
+      from pgq._batch(x_batch_id) s
            join pgq.queue q on q.queue_id = s.sub_queue
-           join pgq.tick l on l.tick_queue = s.sub_queue and l.tick_id = s.sub_last_tick
-           join pgq.tick n on n.tick_queue = s.sub_queue and n.tick_id = s.sub_next_tick
-     where s.sub_batch = x_batch_id;
+           -- limit 1: statistics that are old must not turn the look-up of a tick into a scan of them all
+           join lateral (select * from pgq.tick t where t.tick_queue = s.sub_queue and t.tick_id = s.sub_last_tick limit 1) l on true
+           join lateral (select * from pgq.tick t where t.tick_queue = s.sub_queue and t.tick_id = s.sub_next_tick limit 1) n on true;
     if not found then
         raise exception 'Cannot find data for batch %', x_batch_id;
     end if;

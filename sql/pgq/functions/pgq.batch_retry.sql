@@ -12,7 +12,7 @@ declare
     _s record;
     _count integer;
 begin
-    select s.sub_id, s.sub_queue into _s from pgq.subscription s where s.sub_batch = i_batch_id;
+    select s.sub_id, s.sub_queue into _s from pgq._batch(i_batch_id) s;
     if not found then
         raise exception 'batch_retry: batch % not found', i_batch_id;
     end if;

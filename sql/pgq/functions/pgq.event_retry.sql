@@ -17,9 +17,8 @@ declare
 begin
     -- the redelivered copy may be in one batch with the event itself: the copy has counted further
     select e.*, s.sub_queue, s.sub_id into _ev
-      from pgq.get_batch_events(x_batch_id) e, pgq.subscription s
-     where s.sub_batch = x_batch_id
-       and e.ev_id = x_event_id
+      from pgq.get_batch_events(x_batch_id) e, pgq._batch(x_batch_id) s
+     where e.ev_id = x_event_id
      order by e.ev_retry desc nulls last
      limit 1;
     if not found then

@@ -23,7 +23,8 @@ begin
            join pgq.subscription_key k on k.sub_queue = q.queue_id
            cross join lateral pgq._subscription(k.sub_queue, k.sub_consumer) s
            join pgq.consumer c on c.co_id = k.sub_consumer
-           left join pgq.tick l on l.tick_queue = s.sub_queue and l.tick_id = s.sub_last_tick
+           -- limit 1: statistics that are old must not turn the look-up of a tick into a scan of them all
+           left join lateral (select * from pgq.tick t where t.tick_queue = s.sub_queue and t.tick_id = s.sub_last_tick limit 1) l on true
            left join lateral (
                 select t.tick_event_seq
                   from pgq.tick t

@@ -59,8 +59,9 @@ begin
                      where v.sub_queue = q.queue_id and v.sub_consumer = c.co_id
                      order by v.sub_active desc
                      limit 1) s
-               left join pgq.tick l on l.tick_queue = s.sub_queue and l.tick_id = s.sub_last_tick
-               left join pgq.tick n on n.tick_queue = s.sub_queue and n.tick_id = s.sub_next_tick
+               -- limit 1: statistics that are old must not turn the look-up of a tick into a scan of them all
+               left join lateral (select * from pgq.tick t where t.tick_queue = s.sub_queue and t.tick_id = s.sub_last_tick limit 1) l on true
+               left join lateral (select * from pgq.tick t where t.tick_queue = s.sub_queue and t.tick_id = s.sub_next_tick limit 1) n on true
          where q.queue_name = i_queue_name
            and c.co_name = i_consumer_name;
         if not found then

@@ -16,11 +16,12 @@ begin
                 -- run inside of triggers, as whoever changes a table
                 '_apply_allowed', '_urlencode', '_urlencode_bytes', '_trigger_plan', '_trigger_urlenc', '_trigger_json', '_trigger_sql',
                 -- read-only steps of functions that are guarded themselves
-                '_assert_queue_state', '_count_tx_event', '_subscription']),
+                '_assert_queue_state', '_count_tx_event']),
             ('pgq_reader', array[
                 'batch_event_sql', 'batch_event_tables', 'find_tick_helper', 'register_consumer', 'register_consumer_at',
                 'unregister_consumer', 'next_batch_info', 'next_batch', 'next_batch_custom', 'get_batch_events',
-                'get_batch_info', 'get_batch_cursor', 'event_retry', 'batch_retry', 'force_tick', 'finish_batch']),
+                'get_batch_info', 'get_batch_cursor', 'event_retry', 'batch_retry', 'force_tick', 'finish_batch',
+                '_subscription', '_batch']),
             ('pgq_writer', array[
                 'insert_event', 'insert_events', 'current_event_table', 'jsontriga', 'sqltriga', 'logutriga']),
             ('pgq_admin', array[

@@ -10,21 +10,31 @@
 create or replace function pgq_coop.finish_batch(i_batch_id bigint)
 returns integer
 as $$
+declare
+    l_row tid;
 begin
-    update pgq.subscription s
-       set sub_active = greatest(now(), s.sub_active),
-           sub_last_tick = null,
-           sub_next_tick = null,
-           sub_batch = null
-     where s.sub_batch = i_batch_id
-       and exists (select 1 from pgq.subscription_key m
-                    where m.sub_queue = s.sub_queue
-                      and m.sub_id = s.sub_id
-                      and m.sub_consumer <> s.sub_consumer);
-    if not found then
-        raise warning 'coop_finish_batch: batch % not found', i_batch_id;
-        return 0;
-    end if;
-    return 1;
+    loop
+        select b.row_id into l_row
+          from pgq._batch(i_batch_id) b
+         where exists (select 1 from pgq.subscription_key m
+                        where m.sub_queue = b.sub_queue
+                          and m.sub_id = b.sub_id
+                          and m.sub_consumer <> b.sub_consumer);
+        if not found then
+            raise warning 'coop_finish_batch: batch % not found', i_batch_id;
+            return 0;
+        end if;
+        update pgq.subscription s
+           set sub_active = greatest(now(), s.sub_active),
+               sub_last_tick = null,
+               sub_next_tick = null,
+               sub_batch = null
+         where s.ctid = l_row
+           and s.sub_batch = i_batch_id;
+        if found then
+            return 1;
+        end if;
+        -- another transaction has written the row since: look again
+    end loop;
 end;
-$$ language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off;
+$$ language plpgsql security definer set search_path = pg_catalog, pg_temp;

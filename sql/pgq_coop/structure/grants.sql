@@ -1,6 +1,6 @@
 -- ----------------------------------------------------------------------
 -- Rights on schema pgq_coop: all of it for pgq_reader, where that role exists, and
--- nothing but version() for PUBLIC.
+-- nothing but version() for PUBLIC.  Functions that somebody else put into the schema are left alone.
 -- ----------------------------------------------------------------------
 do $grants$
 declare
@@ -11,6 +11,8 @@ begin
         select p.oid::regprocedure as fn, p.proname
           from pg_catalog.pg_proc p
          where p.pronamespace = 'pgq_coop'::regnamespace
+           and p.proname in ('version', 'register_subconsumer', 'unregister_subconsumer',
+                             'next_batch', 'next_batch_custom', 'finish_batch')
     loop
         execute format('revoke all on function %s from public', f.fn);
         if f.proname = 'version' then
