@@ -55,17 +55,20 @@ pub fn render(heading: &Heading, samples: &[Sample], verdicts: &[Verdict]) -> St
         heading.caught_up_after,
     );
     page.push_str(&verdict_table(verdicts));
+    let right = samples.last().map_or(1.0, |s| s.at.max(1.0));
     page.push_str("<h2>Throughput, events per second</h2>\n");
-    page.push_str(&plot(&[
-        Line { label: "written", class: "written", points: rates(samples, |s| s.written) },
-        Line { label: "replayed", class: "replayed", points: rates(samples, |s| s.replayed) },
-    ]));
+    page.push_str(&plot(
+        &[
+            Line { label: "written", class: "written", points: rates(samples, |s| s.written) },
+            Line { label: "replayed", class: "replayed", points: rates(samples, |s| s.replayed) },
+        ],
+        right,
+    ));
     page.push_str("<h2>Lag, seconds</h2>\n");
-    page.push_str(&plot(&[Line {
-        label: "lag",
-        class: "lag",
-        points: samples.iter().map(|s| (s.at, s.lag)).collect(),
-    }]));
+    page.push_str(&plot(
+        &[Line { label: "lag", class: "lag", points: samples.iter().map(|s| (s.at, s.lag)).collect() }],
+        right,
+    ));
     page.push_str("</main></body></html>\n");
     page
 }
@@ -79,7 +82,7 @@ fn verdict_table(verdicts: &[Verdict]) -> String {
         let (word, class) = if v.identical() { ("identical", "good") } else { ("DIFFERENT", "bad") };
         let _ = writeln!(
             out,
-            "<tr><td>{}</td><td class=num>{}</td><td class=num>{}</td><td class=num>{}</td><td class=num>{}</td><td class={class}>{word}</td></tr>",
+            "<tr><td>{}</td><td class=num>{}</td><td class=num>{}</td><td class=num>{}</td><td class=num>{}</td><td class=\"{class} word\">{word}</td></tr>",
             escape(&v.table),
             v.source.rows,
             v.target.rows,
@@ -114,9 +117,8 @@ fn round_up(value: f64) -> f64 {
     [1.0, 2.0, 5.0, 10.0].iter().map(|m| m * power).find(|top| *top >= value).unwrap_or(10.0 * power)
 }
 
-fn plot(lines: &[Line<'_>]) -> String {
+fn plot(lines: &[Line<'_>], right: f64) -> String {
     let all = || lines.iter().flat_map(|l| l.points.iter());
-    let right = all().map(|p| p.0).fold(1.0, f64::max);
     let top = round_up(all().map(|p| p.1).fold(0.0, f64::max));
     let x = |t: f64| LEFT + t / right * (WIDTH - LEFT - 8.0);
     let y = |v: f64| TOP + (1.0 - v / top) * (HEIGHT - TOP - BOTTOM);

@@ -11,7 +11,7 @@ use crate::args::Args;
 use crate::copying;
 use crate::load;
 use crate::report::{self, Heading};
-use crate::sample::Sampler;
+use crate::sample::{Sampler, wait_caught_up};
 use crate::screen::Screen;
 use crate::stage::{QUEUE, Stage, server_error};
 use crate::verdict::{self, Side, Verdict};
@@ -63,7 +63,7 @@ async fn play(args: &Args, stage: &mut Stage, screen: &mut Screen) -> Result<boo
         "Load for {} s: pgbench with {} clients, and a writer of every type …",
         args.seconds, args.clients
     ));
-    let mut sampler = Sampler::new(source.connect(NAME).await?, target.connect(NAME).await?, QUEUE);
+    let sampler = Sampler::start(source.connect(NAME).await?, target.connect(NAME).await?, QUEUE);
     let began = Instant::now();
     let bench = load::pgbench(&pgbench, &source, args.clients, args.seconds)?;
     let (stop, stopped) = watch::channel(false);
@@ -83,7 +83,7 @@ async fn play(args: &Args, stage: &mut Stage, screen: &mut Screen) -> Result<boo
     let deadline = Instant::now() + Duration::from_secs(args.seconds) + PATIENCE;
     while load_ended.is_none() || copied_after.is_none() {
         stage.check()?;
-        if let Some(sample) = sampler.take().await? {
+        if let Some(sample) = sampler.latest()? {
             screen.sample(&sample);
         }
         if copied_after.is_none() {
@@ -121,8 +121,16 @@ async fn play(args: &Args, stage: &mut Stage, screen: &mut Screen) -> Result<boo
         tps.map_or_else(|| "without a rate".to_owned(), |tps| format!("{tps:.0} transactions/s")),
     ));
     let ended = load_ended.unwrap_or_else(Instant::now);
-    sampler.wait_caught_up(PATIENCE, |sample| screen.sample(sample)).await?;
+    wait_caught_up(&source_look, &target_look, QUEUE, PATIENCE, || {
+        stage.check()?;
+        if let Some(sample) = sampler.latest()? {
+            screen.sample(&sample);
+        }
+        Ok(())
+    })
+    .await?;
     let caught_up_after = ended.elapsed().as_secs_f64();
+    let samples = sampler.finish().await?;
     screen.finish();
 
     screen.step("Comparing every table …");
@@ -135,7 +143,7 @@ async fn play(args: &Args, stage: &mut Stage, screen: &mut Screen) -> Result<boo
         copied_after: copied_after.unwrap_or_default().as_secs_f64(),
         caught_up_after,
     };
-    let page = report::render(&heading, sampler.samples(), &verdicts);
+    let page = report::render(&heading, &samples, &verdicts);
     std::fs::write(&args.report, page).map_err(|e| {
         Error::new(ErrorKind::System, format!("cannot write {}", args.report.display())).with_source(e)
     })?;

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use skytools::db::Connection;
-use skytools::{Error, Result};
+use skytools::{Error, ErrorKind, Result};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// One look at both sides.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,73 +39,103 @@ const SOURCE_SQL: &str = "
 
 const TARGET_SQL: &str = "select completed_tick from pgq_node.get_worker_state($1)";
 
-/// Takes samples over two connections of its own.
+/// Takes samples in the background, over two connections of its own, from the moment it is started.
 pub struct Sampler {
-    source: Connection,
-    target: Connection,
-    queue: String,
-    began: Instant,
-    samples: Vec<Sample>,
+    latest: watch::Receiver<Option<Sample>>,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<Result<Vec<Sample>>>,
 }
 
 impl Sampler {
-    /// A sampler whose clock starts now.
-    pub fn new(source: Connection, target: Connection, queue: &str) -> Self {
-        Sampler { source, target, queue: queue.to_owned(), began: Instant::now(), samples: Vec::new() }
+    /// Starts the clock and the sampling, ten times a second.
+    pub fn start(source: Connection, target: Connection, queue: &str) -> Self {
+        let (stop, mut stopped) = watch::channel(false);
+        let (tell, latest) = watch::channel(None);
+        let queue = queue.to_owned();
+        let task = tokio::spawn(async move {
+            let began = Instant::now();
+            let mut samples = Vec::new();
+            while !*stopped.borrow() {
+                if let Some(sample) = take(&source, &target, &queue, began).await? {
+                    samples.push(sample);
+                    tell.send_replace(Some(sample));
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(Duration::from_millis(100)) => {}
+                    _ = stopped.changed() => {}
+                }
+            }
+            Ok(samples)
+        });
+        Sampler { latest, stop, task }
     }
 
-    /// Looks at both sides and keeps what it sees.
+    /// The newest sample.
     ///
     /// # Errors
-    /// What the servers say.
-    pub async fn take(&mut self) -> Result<Option<Sample>> {
-        let row = self.target.query_one(TARGET_SQL, &[&self.queue]).await?;
-        let tick: Option<i64> = row.get(0);
-        let Some(tick) = tick else { return Ok(None) };
-        let Some(row) = self.source.query_opt(SOURCE_SQL, &[&self.queue, &tick]).await? else {
-            return Ok(None);
-        };
-        let sample = Sample {
-            at: self.began.elapsed().as_secs_f64(),
-            written: row.get(0),
-            replayed: row.get(1),
-            lag: row.get::<_, f64>(2).max(0.0),
-        };
-        self.samples.push(sample);
-        Ok(Some(sample))
-    }
-
-    /// Waits until the target has replayed everything that the queue holds now.
-    ///
-    /// # Errors
-    /// What the servers say, or that `limit` has passed.
-    pub async fn wait_caught_up(&mut self, limit: Duration, mut seen: impl FnMut(&Sample)) -> Result<()> {
-        let row = self.source.query_one("select pgq.force_tick($1)", &[&self.queue]).await?;
-        let before: Option<i64> = row.get(0);
-        let deadline = Instant::now() + limit;
-        loop {
-            if let Some(sample) = self.take().await? {
-                seen(&sample);
-            }
-            let row = self.target.query_one(TARGET_SQL, &[&self.queue]).await?;
-            // Strictly newer than the tick before the request: that tick closed after the last event.
-            if row.get::<_, Option<i64>>(0) > before {
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                return Err(Error::state(format!(
-                    "the target did not catch up within {} s",
-                    limit.as_secs()
-                ))
-                .hint("read worker-target.log; run again with --keep to look at both servers"));
-            }
-            tokio::time::sleep(Duration::from_millis(200)).await;
+    /// The sampling has broken; [`Sampler::finish`] says why.
+    pub fn latest(&self) -> Result<Option<Sample>> {
+        if self.task.is_finished() {
+            return Err(Error::state("watching both servers has broken")
+                .hint("run again with --keep and read the servers' logs"));
         }
+        Ok(*self.latest.borrow())
     }
 
-    /// Everything seen so far.
-    pub fn samples(&self) -> &[Sample] {
-        &self.samples
+    /// Ends the sampling and returns everything seen.
+    ///
+    /// # Errors
+    /// What the servers said.
+    pub async fn finish(self) -> Result<Vec<Sample>> {
+        self.stop.send_replace(true);
+        self.task.await.map_err(|e| Error::new(ErrorKind::Internal, "the sampler broke").with_source(e))?
+    }
+}
+
+async fn take(
+    source: &Connection,
+    target: &Connection,
+    queue: &str,
+    began: Instant,
+) -> Result<Option<Sample>> {
+    let row = target.query_one(TARGET_SQL, &[&queue]).await?;
+    let tick: Option<i64> = row.get(0);
+    let Some(tick) = tick else { return Ok(None) };
+    let Some(row) = source.query_opt(SOURCE_SQL, &[&queue, &tick]).await? else { return Ok(None) };
+    Ok(Some(Sample {
+        at: began.elapsed().as_secs_f64(),
+        written: row.get(0),
+        replayed: row.get(1),
+        lag: row.get::<_, f64>(2).max(0.0),
+    }))
+}
+
+/// Waits until the target has replayed everything that the queue holds now; `each` is called every 200 ms.
+///
+/// # Errors
+/// What the servers say, or that `limit` has passed.
+pub async fn wait_caught_up(
+    source: &Connection,
+    target: &Connection,
+    queue: &str,
+    limit: Duration,
+    mut each: impl FnMut() -> Result<()>,
+) -> Result<()> {
+    let row = source.query_one("select pgq.force_tick($1)", &[&queue]).await?;
+    let before: Option<i64> = row.get(0);
+    let deadline = Instant::now() + limit;
+    loop {
+        each()?;
+        let row = target.query_one(TARGET_SQL, &[&queue]).await?;
+        // Strictly newer than the tick before the request: that tick closed after the last event.
+        if row.get::<_, Option<i64>>(0) > before {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(Error::state(format!("the target did not catch up within {} s", limit.as_secs()))
+                .hint("run again with --keep and read worker-target.log"));
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
 
