@@ -14,11 +14,13 @@
 //!
 //! [`insert_event`] is one call of `pgq.insert_event` and needs the rights of `pgq_writer`. [`insert_events`]
 //! copies any number of events straight into the queue's current table, which needs those of `pgq_admin`;
-//! a role without them gets the same result through arrays of calls, some times slower.
+//! a role without them gets the same result through arrays of calls, some times slower. [`insert_events_with_ids`]
+//! writes what fits into one call and returns the ids.
 //!
 //! Consumers see events only after the next tick that follows the commit. All events of a transaction come in
 //! one batch.
 
+mod arrays;
 mod bulk;
 mod encode;
 
@@ -26,6 +28,7 @@ use skytools::{Error, Result};
 use tokio_postgres::GenericClient;
 use tokio_postgres::types::Type;
 
+pub use arrays::insert_events_with_ids;
 pub use bulk::insert_events;
 
 use crate::NewEvent;

@@ -158,3 +158,33 @@ async fn a_plain_writer_can_insert_in_bulk(schema: Schema) -> Result<()> {
     assert_eq!((events[0].ev_type(), events[0].extra1(), events[0].extra2()), (None, Some(""), None));
     Ok(())
 }
+
+#[tokio::test]
+async fn one_call_returns_the_ids() -> Result<()> {
+    let f = Fixture::new(Schema::Ours).await?;
+    let events = [
+        NewEvent::new("t", "first").extra2("x"),
+        NewEvent::empty(),
+        NewEvent::new("t", "{\"a,\\\"b}\u{1F600}").extra4(""),
+    ];
+    let ids = producer::insert_events_with_ids(&f.client, QUEUE, &events).await?;
+    assert_eq!(ids.len(), 3);
+    assert!(producer::insert_events_with_ids(&f.client, QUEUE, &[]).await?.is_empty());
+    f.tick().await?;
+    let (_, read) = f.read().await?;
+    assert_eq!(read.iter().map(pgq::Event::id).collect::<Vec<_>>(), ids);
+    assert_eq!(
+        read.iter().map(pgq::Event::data).collect::<Vec<_>>(),
+        [Some("first"), None, Some("{\"a,\\\"b}\u{1F600}")]
+    );
+    assert_eq!((read[0].extra2(), read[1].ev_type(), read[2].extra4()), (Some("x"), None, Some("")));
+
+    let kept = producer::insert_events_with_ids(&f.client, QUEUE, &[NewEvent::new("t", "d").id(3)]).await;
+    assert_eq!(kept.expect_err("ids are not kept").kind(), ErrorKind::Usage);
+    let unknown = producer::insert_events_with_ids(&f.client, "nobody", &events).await;
+    assert_eq!(unknown.expect_err("no such queue").kind(), ErrorKind::NotFound);
+    f.client.batch_execute("update pgq.queue set queue_per_tx_limit = 2").await?;
+    let limited = producer::insert_events_with_ids(&f.client, QUEUE, &events).await;
+    assert_eq!(limited.expect_err("three are too many").kind(), ErrorKind::State);
+    Ok(())
+}
