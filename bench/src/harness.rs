@@ -81,37 +81,79 @@ impl Comparison<'_> {
     /// # Errors
     /// A contender fails.
     pub fn run(mut self, rounds: usize, as_json: bool) -> Result<()> {
-        ensure!(rounds >= 1 && self.reference < self.contenders.len(), "nothing to compare");
-        let mut figures: Vec<Figure> = self
+        ensure!(self.reference < self.contenders.len(), "nothing to compare");
+        let contenders = &mut self.contenders;
+        let runs = rotate(contenders.len(), rounds, |at| (contenders[at].measure)())?;
+        let figures = self
             .contenders
             .iter()
-            .map(|c| Figure { name: c.name.clone(), runs: Vec::new(), target: c.target })
+            .zip(runs)
+            .map(|(c, runs)| Figure { name: c.name.clone(), runs, target: c.target })
             .collect();
-        let count = self.contenders.len();
-        for round in 0..=rounds {
-            for position in 0..count {
-                let at = (position + round) % count;
-                let value = (self.contenders[at].measure)()?;
-                // Round 0 warms caches and plans.
-                if round > 0 {
-                    figures[at].runs.push(value);
-                }
-            }
+        Report {
+            title: self.title,
+            unit: self.unit,
+            better: self.better,
+            reference: self.reference,
+            figures,
         }
-        self.print(&figures, as_json);
+        .print(as_json);
         Ok(())
     }
+}
 
+/// Calls `measure` with the number of each of `count` contenders: once to warm up, then `rounds` times, each round
+/// beginning with the next contender. Returns what each contender measured, without the warm-up.
+///
+/// # Errors
+/// A measurement fails.
+pub fn rotate<T>(
+    count: usize,
+    rounds: usize,
+    mut measure: impl FnMut(usize) -> Result<T>,
+) -> Result<Vec<Vec<T>>> {
+    ensure!(rounds >= 1, "at least one round");
+    let mut runs: Vec<Vec<T>> = (0..count).map(|_| Vec::with_capacity(rounds)).collect();
+    for round in 0..=rounds {
+        for position in 0..count {
+            let at = (position + round) % count;
+            let value = measure(at)?;
+            // Round 0 warms caches and plans.
+            if round > 0 {
+                runs[at].push(value);
+            }
+        }
+    }
+    Ok(runs)
+}
+
+/// Figures ready to be shown; ratios are against the figure at `reference`.
+pub struct Report {
+    /// Title of the comparison.
+    pub title: String,
+    /// Unit of the values.
+    pub unit: &'static str,
+    /// Direction.
+    pub better: Better,
+    /// Index of the figure that ratios refer to.
+    pub reference: usize,
+    /// What was measured.
+    pub figures: Vec<Figure>,
+}
+
+impl Report {
     /// How good `figure` is against the reference: 2.0 = twice as fast, whatever the direction.
-    fn ratio(&self, figures: &[Figure], figure: &Figure) -> f64 {
-        let reference = figures[self.reference].median();
+    fn ratio(&self, figure: &Figure) -> f64 {
+        let reference = self.figures[self.reference].median();
         match self.better {
             Better::Higher => figure.median() / reference,
             Better::Lower => reference / figure.median(),
         }
     }
 
-    fn print(&self, figures: &[Figure], as_json: bool) {
+    /// Prints a table, or one JSON line per figure of ours.
+    pub fn print(&self, as_json: bool) {
+        let figures = &self.figures;
         if as_json {
             for figure in figures.iter().filter(|f| f.target.is_some()) {
                 let peer = &figures[self.reference];
@@ -119,7 +161,7 @@ impl Comparison<'_> {
                     "{}",
                     json!({
                         "figure": self.title, "unit": self.unit, "name": figure.name, "ours": figure.median(),
-                        "peer": peer.name, "peer_value": peer.median(), "ratio": self.ratio(figures, figure),
+                        "peer": peer.name, "peer_value": peer.median(), "ratio": self.ratio(figure),
                         "target": figure.target, "runs": figure.runs, "peer_runs": peer.runs,
                     })
                 );
@@ -129,13 +171,14 @@ impl Comparison<'_> {
         println!("\n{} ({})", self.title, self.unit);
         let width = figures.iter().map(|f| f.name.chars().count()).max().unwrap_or(0);
         for figure in figures {
-            let ratio = self.ratio(figures, figure);
+            let ratio = self.ratio(figure);
             let low = figure.runs.iter().copied().fold(f64::INFINITY, f64::min);
             let high = figure.runs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let verdict = match figure.target {
+                // No floor was set: the figure is ours, and only shown.
+                Some(0.0) | None => String::new(),
                 Some(target) if ratio >= target => format!("target {target:.2}: reached"),
                 Some(target) => format!("target {target:.2}: MISSED"),
-                None => String::new(),
             };
             println!(
                 "  {:width$}  {:>12}  {ratio:>6.2} x  ({} … {})  {verdict}",

@@ -1,10 +1,22 @@
 //! `cargo run --release -p bench -- NAME [--json]`: comparisons side by side in one run.
 
+mod bulk_insert;
 mod capture;
+mod copy;
 mod ground;
 mod harness;
+mod idle;
 mod insert;
+mod latency;
+mod nodes;
+mod peers;
+mod pgbench_lag;
+mod program;
+mod read;
+mod replay;
+mod session;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -25,6 +37,21 @@ struct Args {
     /// Seconds of one timed run.
     #[arg(long, default_value_t = 5)]
     seconds: u32,
+    /// Multiplies the number of rows or events; 0.01 for a quick look whether everything works.
+    #[arg(long, default_value_t = 1.0)]
+    scale: f64,
+    /// Seconds of one window of `idle`.
+    #[arg(long, default_value_t = 60)]
+    window: u32,
+    /// Transactions per second of `pgbench-lag`; 0 for as many as the machine can.
+    #[arg(long, default_value_t = 0)]
+    rate: u32,
+    /// Our executable; by default the one built beside this program.
+    #[arg(long, value_name = "PATH")]
+    skytools: Option<PathBuf>,
+    /// The directory with `python` and `londiste` of the original.
+    #[arg(long, value_name = "DIR")]
+    python: Option<PathBuf>,
 }
 
 /// The comparisons.
@@ -32,12 +59,26 @@ struct Args {
 enum Name {
     /// What capture costs the application's writes.
     Capture,
-    /// Publishing single events.
+    /// Publishing events one at a time, also with many queues.
     Insert,
+    /// Publishing many events in one transaction.
+    BulkInsert,
+    /// Reading one large batch.
+    Read,
+    /// From the producer's commit to the consumer's callback.
+    Latency,
+    /// The initial copy of tables.
+    Copy,
+    /// Replaying a backlog of changes.
+    Replay,
+    /// How far replication is behind under a load of 64 clients.
+    PgbenchLag,
+    /// What a ticker costs when nothing happens.
+    Idle,
 }
 
 /// What every comparison is told.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// Measured rounds.
     pub rounds: usize,
@@ -45,11 +86,36 @@ pub struct Settings {
     pub seconds: u32,
     /// JSON instead of tables.
     pub json: bool,
+    /// Multiplies numbers of rows and events.
+    pub scale: f64,
+    /// Seconds of one window without load.
+    pub window: u32,
+    /// Transactions per second, 0 for no limit.
+    pub rate: u32,
+    /// Where the peers are.
+    pub tools: peers::Tools,
+}
+
+impl Settings {
+    /// A number of rows or events, scaled.
+    pub fn scaled(&self, full: u32) -> u64 {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "far below 2^53, and positive")]
+        let scaled = (f64::from(full) * self.scale.max(0.0)).round() as u64;
+        scaled.max(1)
+    }
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let settings = Settings { rounds: args.rounds, seconds: args.seconds, json: args.json };
+    let settings = Settings {
+        rounds: args.rounds,
+        seconds: args.seconds,
+        json: args.json,
+        scale: args.scale,
+        window: args.window,
+        rate: args.rate,
+        tools: peers::Tools { skytools: args.skytools, python: args.python },
+    };
     let names = if args.names.is_empty() { Name::value_variants().to_vec() } else { args.names };
     for name in names {
         if let Err(error) = run(name, &settings) {
@@ -64,5 +130,12 @@ fn run(name: Name, settings: &Settings) -> Result<()> {
     match name {
         Name::Capture => capture::run(settings),
         Name::Insert => insert::run(settings),
+        Name::BulkInsert => bulk_insert::run(settings),
+        Name::Read => read::run(settings),
+        Name::Latency => latency::run(settings),
+        Name::Copy => copy::run(settings),
+        Name::Replay => replay::run(settings),
+        Name::PgbenchLag => pgbench_lag::run(settings),
+        Name::Idle => idle::run(settings),
     }
 }

@@ -1,0 +1,147 @@
+//! How far replication is behind while 64 clients of pgbench write.
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use cluster::Cluster;
+
+use crate::Settings;
+use crate::harness::{Better, Figure, Report, rotate};
+use crate::nodes::{Kind, Londiste, Native, Servers};
+use crate::program::{succeed, wait_until};
+use crate::session::Session;
+
+const CLIENTS: &str = "64";
+/// How often the heartbeat is written, and how often the target is looked at.
+const BEAT: Duration = Duration::from_millis(50);
+/// The load's first moments are left out: connections are made, caches fill.
+const WARM: Duration = Duration::from_secs(1);
+
+/// What one run gave.
+struct Run {
+    median: f64,
+    max: f64,
+    tps: f64,
+    drained: f64,
+}
+
+/// Runs the comparison.
+///
+/// # Errors
+/// A peer is missing, a server or a contender fails.
+pub fn run(settings: &Settings) -> Result<()> {
+    let servers = Servers::start()?;
+    let scale = settings.scaled(10);
+    // pgbench_history has no key; londiste refuses it, so nobody replicates it.
+    let tables: Vec<String> = ["pgbench_accounts", "pgbench_tellers", "pgbench_branches", "beat"]
+        .map(|t| format!("public.{t}"))
+        .to_vec();
+    let dbs = ["native", "python", "ours"];
+    for db in dbs {
+        servers.create(db, "create table beat (id int primary key, at timestamptz not null)")?;
+        pgbench(&servers.source, db, &["-i", "-q", "-s", &scale.to_string()])?;
+        pgbench(&servers.target, db, &["-i", "-q", "-I", "dtp"])?;
+        servers.source.psql(db, "insert into beat values (1, now())")?;
+    }
+    let native = Native::publish(&servers, "native", &tables)?;
+    native.subscribe(true)?;
+    let mut python = Londiste::start(&servers, &settings.tools, Kind::Python, "python")?;
+    let mut ours = Londiste::start(&servers, &settings.tools, Kind::Ours, "ours")?;
+    for londiste in [&mut python, &mut ours] {
+        londiste.publish(&tables)?;
+        londiste.subscribe(&tables)?;
+    }
+    let names =
+        [format!("{} logical replication", servers.version()), python.name.clone(), ours.name.clone()];
+    let runs = rotate(names.len(), settings.rounds, |at| {
+        let run = measure(&servers, dbs[at], settings)?;
+        [&mut python, &mut ours].into_iter().try_for_each(Londiste::check)?;
+        Ok(run)
+    })?;
+    let load = match settings.rate {
+        0 => "as fast as they can".to_owned(),
+        rate => format!("at {rate} transactions/s"),
+    };
+    type Field = fn(&Run) -> f64;
+    let figures: [(&str, &'static str, Better, Field); 4] = [
+        ("median lag", "s", Better::Lower, |r| r.median),
+        ("largest lag", "s", Better::Lower, |r| r.max),
+        ("the load itself", "tps", Better::Higher, |r| r.tps),
+        ("caught up after the load's end", "s", Better::Lower, |r| r.drained),
+    ];
+    for (what, unit, better, field) in figures {
+        Report {
+            title: format!("{CLIENTS} clients of pgbench {load}: {what}"),
+            unit,
+            better,
+            reference: 0,
+            figures: names
+                .iter()
+                .zip(&runs)
+                .enumerate()
+                .map(|(at, (name, runs))| Figure {
+                    name: name.clone(),
+                    runs: runs.iter().map(field).collect(),
+                    target: (at == 2).then_some(0.0),
+                })
+                .collect(),
+        }
+        .print(settings.json);
+    }
+    Ok(())
+}
+
+fn pgbench_command(cluster: &Cluster, db: &str) -> Result<Command> {
+    let mut command = Command::new(cluster.installation().client_program("pgbench")?);
+    command
+        .env("PGHOST", cluster.socket_dir())
+        .env("PGPORT", cluster.port().to_string())
+        .env("PGUSER", "postgres")
+        .env("PGDATABASE", db);
+    Ok(command)
+}
+
+fn pgbench(cluster: &Cluster, db: &str, args: &[&str]) -> Result<()> {
+    succeed(pgbench_command(cluster, db)?.args(args)).map(drop)
+}
+
+/// One load with the heartbeat beside it.
+fn measure(servers: &Servers, db: &str, settings: &Settings) -> Result<Run> {
+    let source = Session::open(&servers.source, db)?;
+    let target = Session::open(&servers.target, db)?;
+    let mut command = pgbench_command(&servers.source, db)?;
+    command.args(["-n", "-M", "prepared", "-c", CLIENTS, "-j", "2", "-T", &settings.seconds.to_string()]);
+    if settings.rate > 0 {
+        command.args(["-R", &settings.rate.to_string()]);
+    }
+    let began = Instant::now();
+    let mut load = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let mut lags: Vec<f64> = Vec::new();
+    // The output is a few lines, which the pipe holds until the end.
+    while load.try_wait()?.is_none() {
+        source.execute("update beat set at = clock_timestamp()")?;
+        std::thread::sleep(BEAT);
+        // Both servers have the same clock.
+        let lag: f64 = target.value("select extract(epoch from clock_timestamp() - at)::float8 from beat")?;
+        if began.elapsed() > WARM {
+            lags.push(lag);
+        }
+    }
+    let output = load.wait_with_output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    ensure!(output.status.success(), "pgbench: {}", String::from_utf8_lossy(&output.stderr));
+    let tps = text
+        .lines()
+        .find_map(|l| l.strip_prefix("tps = ")?.split_whitespace().next()?.parse().ok())
+        .with_context(|| format!("no rate in pgbench's output: {text}"))?;
+    source.execute("update beat set at = clock_timestamp()")?;
+    let ended = Instant::now();
+    let last: String = source.value("select at::text from beat")?;
+    wait_until("the target has caught up", || target.value(&format!("select at = '{last}' from beat")))?;
+    let drained = ended.elapsed().as_secs_f64();
+    servers.must_agree(db, "pgbench_accounts")?;
+    ensure!(!lags.is_empty(), "the load was shorter than {WARM:?}; give it more --seconds");
+    let lags = Figure { name: String::new(), runs: lags, target: None };
+    Ok(Run { median: lags.median(), max: lags.runs.iter().copied().fold(0.0, f64::max), tps, drained })
+}
