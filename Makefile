@@ -1,7 +1,7 @@
 # The commands of this project; `make help` lists them. Each installs what it needs first (setup/install.sh).
 
 .DEFAULT_GOAL := help
-.PHONY: demo test check bench help
+.PHONY: demo test test-majors check bench help
 
 # CI builds exactly what Cargo.lock says; at a desk a new dependency may enter it.
 LOCKED := $(if $(CI),--locked,)
@@ -16,6 +16,9 @@ test: ## run every test: units, SQL, real servers and processes, the original pr
 	cargo build $(LOCKED) --workspace --bins
 	@setup/test.sh $(LOCKED)
 
+test-majors: ## run the SQL tests on PostgreSQL 14, 16, 17 and 18 as well (servers are fetched with npm)
+	@setup/other-majors.sh
+
 check: ## formatting, lints, documentation, and the rules on sources and dependencies
 	@setup/install.sh check
 	cargo fmt --all --check
@@ -28,4 +31,4 @@ bench: ## measure against the original and against PostgreSQL's own means
 	@if [ -d bench ]; then cargo run $(LOCKED) --release -p bench; else echo "make bench: there is no bench/ yet"; exit 3; fi
 
 help: ## this list
-	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14

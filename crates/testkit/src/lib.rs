@@ -31,7 +31,7 @@ pub use database::{
     TestDb, database, database_blocking, database_on, empty_database, own_cluster, own_cluster_blocking,
     shared_cluster,
 };
-pub use modules::{MODULES, install_modules};
+pub use modules::{MODULES, install_module, install_modules};
 pub use originals::{DebianOriginals, PythonOriginals, debian_originals, python};
 pub use process::{Process, Spawn, skytools};
 pub use wait::{PATIENCE, wait_for};

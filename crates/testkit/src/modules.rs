@@ -10,27 +10,26 @@ use crate::places::sql_dir;
 /// Every SQL module, in the order in which they build on each other.
 pub const MODULES: &[&str] = &["pgq", "pgq_ext", "pgq_coop", "pgq_node", "londiste"];
 
-/// Installs every module that has an `install.sql` into a database, each in one transaction.
+/// Installs every module into a database, each in one transaction.
 pub fn install_modules(cluster: &Cluster, db: &str) -> Result<()> {
-    for module in MODULES {
-        let manifest = sql_dir().join(module).join("install.sql");
-        // A module whose room is not open yet has no manifest; that a manifest is complete is the installer's test.
-        if !manifest.is_file() {
-            continue;
-        }
-        let output = cluster
-            .psql_command(db)?
-            .args(["-q", "-1", "-f"])
-            .arg(&manifest)
-            .stdin(Stdio::null())
-            .output()
-            .context("running psql")?;
-        ensure!(
-            output.status.success(),
-            "installing {} with psql failed:\n{}",
-            manifest.display(),
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
+    MODULES.iter().try_for_each(|module| install_module(cluster, db, module))
+}
+
+/// Installs one module into a database, in one transaction.
+pub fn install_module(cluster: &Cluster, db: &str, module: &str) -> Result<()> {
+    let manifest = sql_dir().join(module).join("install.sql");
+    let output = cluster
+        .psql_command(db)?
+        .args(["-q", "-1", "-f"])
+        .arg(&manifest)
+        .stdin(Stdio::null())
+        .output()
+        .context("running psql")?;
+    ensure!(
+        output.status.success(),
+        "installing {} with psql failed:\n{}",
+        manifest.display(),
+        String::from_utf8_lossy(&output.stderr)
+    );
     Ok(())
 }

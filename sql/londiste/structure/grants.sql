@@ -1,10 +1,10 @@
 -- ----------------------------------------------------------------------
 -- Rights on schema londiste.
 --
--- Every function is taken from PUBLIC first.  Then each role of the list that
--- exists is granted to; where roles could not be created only the owner (and
+-- Every function listed is taken from PUBLIC first.  Then each role of the list
+-- that exists is granted to; where roles could not be created only the owner (and
 -- what is public on purpose) is left, and a later install grants the rest.
--- A function missing from the list is an error here, not an open door.
+-- Functions that somebody else put into the schema are left alone.
 -- ----------------------------------------------------------------------
 do $grants$
 declare
@@ -79,10 +79,9 @@ begin
           left join rights on rights.name = p.proname
          where p.pronamespace = 'londiste'::regnamespace
     loop
-        execute format('revoke all on function %s from public', f.fn);
         if f.grantees is null then
-            raise exception 'no rights declared for function %', f.fn
-                using hint = 'Add it to sql/londiste/structure/grants.sql.';
+            raise notice 'function % is not a part of londiste: its rights stay as they are', f.fn;
+            continue;
         end if;
         foreach r in array managed || everyone loop
             if r = 'public' or exists (select 1 from pg_catalog.pg_roles where rolname = r) then

@@ -1,6 +1,6 @@
 -- ----------------------------------------------------------------------
 -- Rights on schema pgq_ext: all of it for pgq_writer, where that role exists, and
--- nothing but version() for PUBLIC.
+-- nothing but version() for PUBLIC.  Functions that somebody else put into the schema are left alone.
 -- ----------------------------------------------------------------------
 do $grants$
 declare
@@ -11,6 +11,8 @@ begin
         select p.oid::regprocedure as fn, p.proname
           from pg_catalog.pg_proc p
          where p.pronamespace = 'pgq_ext'::regnamespace
+           and p.proname in ('version', 'upgrade_schema', 'get_last_tick', 'set_last_tick', 'is_batch_done',
+                             'set_batch_done', 'is_event_done', 'set_event_done', '_position_key_changed')
     loop
         execute format('revoke all on function %s from public', f.fn);
         if f.proname = 'version' then

@@ -9,7 +9,10 @@ select c.relname, t.reloptions from pg_class c join pg_class t on t.oid = c.relt
 select inhrelid::regclass, inhparent::regclass from pg_inherits order by 1;
 select attrelid::regclass, attname, format_type(atttypid, atttypmod), attnotnull, pg_get_expr(adbin, adrelid) from pg_attribute left join pg_attrdef on adrelid = attrelid and adnum = attnum where attrelid in ('pgq.event_1'::regclass, 'pgq.event_1_1'::regclass) and attnum > 0 order by attrelid::regclass::text, attnum;
 select indexrelid::regclass, pg_get_indexdef(indexrelid) from pg_index where indrelid::regclass::text ~ '^pgq\.event_1' order by 1::text;
-select conrelid::regclass, conname, pg_get_constraintdef(oid) from pg_constraint where connamespace = 'pgq'::regnamespace and conrelid::regclass::text not like '%apply_token' order by 1::text, 2;
+-- the keys of pgq.subscription are those of docs/design/newest-first.md
+select conrelid::regclass, conname, pg_get_constraintdef(oid) from pg_constraint
+ where conrelid in ('pgq.queue'::regclass, 'pgq.tick'::regclass, 'pgq.consumer'::regclass, 'pgq.subscription'::regclass, 'pgq.event_template'::regclass, 'pgq.retry_queue'::regclass)
+   and not (conrelid = 'pgq.subscription'::regclass and contype in ('p', 'u')) order by 1::text, 2;
 select attrelid::regclass, attnum, attname, format_type(atttypid, atttypmod), attnotnull, pg_get_expr(adbin, adrelid) from pg_attribute left join pg_attrdef on adrelid = attrelid and adnum = attnum
  where attrelid in ('pgq.queue'::regclass, 'pgq.tick'::regclass, 'pgq.consumer'::regclass, 'pgq.subscription'::regclass, 'pgq.event_template'::regclass, 'pgq.retry_queue'::regclass) and attnum > 0 order by attrelid::regclass::text, attnum;
 select relname, relacl from pg_class where relnamespace = 'pgq'::regnamespace and relname in ('queue','tick','consumer','subscription','event_template','retry_queue','batch_id_seq') order by 1;
