@@ -5,7 +5,8 @@ create or replace function pgq._subscription(
 returns setof record as $$
 -- Finds the row of one subscription, newest version first: docs/design/newest-first.md.
 --
--- An index leads to the newest version whatever the statistics say; any other plan would walk all versions.
+-- An index leads to the newest version whatever the statistics say; any other plan would walk all versions, and
+-- would need a sort.
 --
 -- Returns:
 --      the row and its place, or nothing
@@ -20,7 +21,7 @@ begin
      limit 1;
 end;
 $$ language plpgsql stable security definer rows 1
-   set search_path = pg_catalog, pgq, pg_temp set enable_seqscan = off set enable_bitmapscan = off;
+   set search_path = pg_catalog, pgq, pg_temp set enable_sort = off;
 
 create or replace function pgq._batch(
     in i_batch bigint,
@@ -45,8 +46,7 @@ begin
      limit 1;
 end;
 $$ language plpgsql stable security definer rows 1
-   set search_path = pg_catalog, pgq, pg_temp
-   set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off;
+   set search_path = pg_catalog, pgq, pg_temp set enable_sort = off;
 
 create or replace function pgq._move_subscription(
     i_queue int4, i_consumer int4, i_last_tick bigint, i_next_tick bigint, i_batch bigint)
@@ -78,4 +78,4 @@ begin
     end loop;
 end;
 $$ language plpgsql security definer
-   set search_path = pg_catalog, pgq, pg_temp set enable_seqscan = off;
+   set search_path = pg_catalog, pgq, pg_temp;

@@ -27,4 +27,4 @@ begin
     get diagnostics _count = row_count;
     return _count;
 end;
-$$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp set enable_seqscan = off;
+$$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp;

@@ -33,7 +33,7 @@ begin
     get diagnostics _count = row_count;
     return _count;
 end;
-$$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp set enable_seqscan = off;
+$$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp;
 
 create or replace function pgq.event_retry(x_batch_id bigint, x_event_id bigint, x_retry_seconds integer)
 returns integer as $$

@@ -20,4 +20,4 @@ begin
            join lateral (select * from pgq.tick t where t.tick_queue = s.sub_queue and t.tick_id = s.sub_last_tick limit 1) l on true
            join lateral (select * from pgq.tick t where t.tick_queue = s.sub_queue and t.tick_id = s.sub_next_tick limit 1) n on true;
 end;
-$$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp set enable_seqscan = off;
+$$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp;

@@ -112,4 +112,4 @@ begin
     prev_tick_event_seq := _s.last_seq;
 end;
 $$ language plpgsql security definer
-   set search_path = pg_catalog, pgq, pg_temp set enable_seqscan = off set enable_bitmapscan = off;
+   set search_path = pg_catalog, pgq, pg_temp set enable_sort = off;

@@ -14,7 +14,7 @@ begin
     return l_tick;
 end;
 $$ language plpgsql security definer
-   set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off;
+   set search_path = pg_catalog, pg_temp set enable_sort = off;
 
 create or replace function pgq_ext.get_last_tick(a_consumer text)
 returns int8

@@ -11,7 +11,7 @@ begin
     return found;
 end;
 $$ language plpgsql security definer
-   set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off;
+   set search_path = pg_catalog, pg_temp set enable_seqscan = off;
 
 create or replace function pgq_ext.is_batch_done(a_consumer text, a_batch_id bigint)
 returns boolean

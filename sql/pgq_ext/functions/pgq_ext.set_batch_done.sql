@@ -48,7 +48,7 @@ begin
     end loop;
 end;
 $$ language plpgsql security definer
-   set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off;
+   set search_path = pg_catalog, pg_temp set enable_sort = off;
 
 create or replace function pgq_ext.set_batch_done(a_consumer text, a_batch_id bigint)
 returns boolean

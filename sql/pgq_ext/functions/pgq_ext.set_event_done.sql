@@ -59,7 +59,7 @@ begin
     return found;
 end;
 $$ language plpgsql security definer
-   set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off;
+   set search_path = pg_catalog, pg_temp set enable_sort = off set enable_seqscan = off;
 
 create or replace function pgq_ext.set_event_done(a_consumer text, a_batch_id bigint, a_event_id bigint)
 returns boolean

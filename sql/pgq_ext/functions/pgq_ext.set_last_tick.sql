@@ -43,7 +43,7 @@ begin
     return 1;
 end;
 $$ language plpgsql security definer
-   set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off;
+   set search_path = pg_catalog, pg_temp set enable_sort = off;
 
 create or replace function pgq_ext.set_last_tick(a_consumer text, a_tick_id bigint)
 returns integer

@@ -3,7 +3,7 @@
 --   newest version first: docs/design/newest-first.md.
 --
 --   An index leads to the newest version whatever the statistics say; any other
---   plan would walk all versions.
+--   plan would walk all versions, and would need a sort.
 --
 -- Returns:  one row or none
 -- ----------------------------------------------------------------------
@@ -30,4 +30,4 @@ begin
          limit 1;
 end;
 $$ language plpgsql stable security definer rows 1
-   set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off;
+   set search_path = pg_catalog, pg_temp set enable_sort = off;
