@@ -31,4 +31,4 @@ bench: ## measure against the original and against PostgreSQL's own means
 	@if [ -d bench ]; then cargo run $(LOCKED) --release -p bench; else echo "make bench: there is no bench/ yet"; exit 3; fi
 
 help: ## this list
-	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
