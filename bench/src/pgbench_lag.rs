@@ -110,6 +110,8 @@ fn pgbench(cluster: &Cluster, db: &str, args: &[&str]) -> Result<()> {
 fn measure(servers: &Servers, db: &str, settings: &Settings) -> Result<Run> {
     let source = Session::open(&servers.source, db)?;
     let target = Session::open(&servers.target, db)?;
+    // A heartbeat left from before would be taken for lag.
+    caught_up(&source, &target)?;
     let mut command = pgbench_command(&servers.source, db)?;
     command.args(["-n", "-M", "prepared", "-c", CLIENTS, "-j", "2", "-T", &settings.seconds.to_string()]);
     if settings.rate > 0 {
@@ -135,13 +137,18 @@ fn measure(servers: &Servers, db: &str, settings: &Settings) -> Result<Run> {
         .lines()
         .find_map(|l| l.strip_prefix("tps = ")?.split_whitespace().next()?.parse().ok())
         .with_context(|| format!("no rate in pgbench's output: {text}"))?;
-    source.execute("update beat set at = clock_timestamp()")?;
     let ended = Instant::now();
-    let last: String = source.value("select at::text from beat")?;
-    wait_until("the target has caught up", || target.value(&format!("select at = '{last}' from beat")))?;
+    caught_up(&source, &target)?;
     let drained = ended.elapsed().as_secs_f64();
     servers.must_agree(db, "pgbench_accounts")?;
     ensure!(!lags.is_empty(), "the load was shorter than {WARM:?}; give it more --seconds");
     let lags = Figure { name: String::new(), runs: lags, target: None };
     Ok(Run { median: lags.median(), max: lags.runs.iter().copied().fold(0.0, f64::max), tps, drained })
+}
+
+/// Writes a heartbeat and waits until it has arrived.
+fn caught_up(source: &Session, target: &Session) -> Result<()> {
+    source.execute("update beat set at = clock_timestamp()")?;
+    let last: String = source.value("select at::text from beat")?;
+    wait_until("the target has caught up", || target.value(&format!("select at = '{last}' from beat")))
 }

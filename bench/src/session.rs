@@ -20,8 +20,9 @@ impl Session {
     /// # Errors
     /// No connection.
     pub fn open(cluster: &Cluster, db: &str) -> Result<Session> {
-        // One worker thread: the connection is driven while the caller waits for something else.
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        // One thread for the connection and its user: handing every few kilobytes from one thread to another costs more
+        // than decoding them.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let connect = ConnectString::parse(&cluster.connstr(db))?;
         let connection = runtime.block_on(connect.connect("bench"))?;
         Ok(Session { runtime, connection })
