@@ -2,6 +2,7 @@
 //!
 //! Exit status: 0, 1 for errors, 2 for options that the parser refuses, 3 for an unhealthy `status --check`.
 
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,11 +16,11 @@ use skytools::service::Signals;
 
 use crate::argv::Split;
 use crate::command::expansion::full_name;
-use crate::command::session::Session;
+use crate::command::session::{Session, expect_args};
 use crate::command::{
-    add_seq, add_table, change_handler, change_provider, create_node, drop_node, members, missing, node_info,
-    pause, remove_seq, remove_table, resync, seqs, show_handlers, status, tables, tag_dead, wait_node,
-    wait_sync,
+    add_seq, add_table, change_handler, change_provider, create_node, drop_node, execute, members, missing,
+    node_info, pause, remove_seq, remove_table, resync, seqs, show_handlers, status, tables, tag_dead,
+    wait_node, wait_sync,
 };
 use crate::{compare, copy, worker};
 
@@ -129,6 +130,14 @@ enum Command {
     RemoveSeq(With<remove_seq::Args>),
     /// Copy tables again.
     Resync(With<resync::Args>),
+    /// Run SQL files on the root and have all nodes run them.
+    Execute(With<execute::Args>),
+    /// Accepted and without effect, as in SkyTools 3.
+    #[command(hide = true)]
+    Check(With<Nothing>),
+    /// Accepted and without effect, as in SkyTools 3.
+    #[command(hide = true)]
+    Fkeys(With<Nothing>),
     /// Show the tables of this node.
     Tables(With<tables::Args>),
     /// Show the sequences of the queue.
@@ -143,6 +152,13 @@ enum Command {
     Copy(With<copy::Args>),
     /// Compare tables with their source; the exit status is the number that differ.
     Compare(With<compare::Args>),
+}
+
+/// No arguments of its own.
+#[derive(Debug, clap::Args)]
+struct Nothing {
+    #[arg(hide = true)]
+    args: Vec<String>,
 }
 
 /// Runs the program; the first of `args` is its name.
@@ -225,7 +241,7 @@ fn program_of(pidfile: PidfileUse) -> Program {
     Program { pidfile, template: &[TEMPLATE], ..PROGRAM }
 }
 
-const ADMIN: PidfileUse = PidfileUse::Suffix(".admin");
+const ADMIN: PidfileUse = PidfileUse::Suffix(Cow::Borrowed(".admin"));
 
 /// Runs one administrative command.
 fn admin<T, F>(pidfile: PidfileUse, with: With<T>, run: F) -> ExitCode
@@ -250,6 +266,11 @@ where
 {
     let With { common, ini, args } = with;
     program::run(&program_of(pidfile), &common, Some(&ini), |config, signals| run(config, args, signals))
+}
+
+fn nothing(command: &str, given: &Nothing) -> Result<ExitCode> {
+    expect_args(command, &given.args, &[])?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn dispatch(command: Command) -> ExitCode {
@@ -283,16 +304,18 @@ fn dispatch(command: Command) -> ExitCode {
         Command::AddSeq(w) => admin(ADMIN, w, add_seq::run),
         Command::RemoveSeq(w) => admin(ADMIN, w, remove_seq::run),
         Command::Resync(w) => admin(ADMIN, w, resync::run),
+        Command::Execute(w) => admin(ADMIN, w, execute::run),
+        Command::Check(w) => admin(NoPidfile, w, async |_, a: &Nothing| nothing("check", a)),
+        Command::Fkeys(w) => admin(NoPidfile, w, async |_, a: &Nothing| nothing("fkeys", a)),
         Command::Tables(w) => admin(NoPidfile, w, tables::run),
         Command::Seqs(w) => admin(NoPidfile, w, seqs::run),
         Command::Missing(w) => admin(NoPidfile, w, missing::run),
         Command::ShowHandlers(w) => admin(NoPidfile, w, async |_, a| show_handlers::run(a)),
         Command::Worker(w) => daemon(PidfileUse::Main, w, worker::command),
-        Command::Compare(w) => daemon(PidfileUse::Suffix(".repair"), w, compare::command),
+        Command::Compare(w) => daemon(PidfileUse::Suffix(".repair".into()), w, compare::command),
         Command::Copy(w) => {
-            // The process lives as long as this name.
-            let suffix = format!(".copy.{}", full_name(&w.args.table)).leak();
-            daemon(PidfileUse::Suffix(suffix), w, copy::command)
+            let suffix = format!(".copy.{}", full_name(&w.args.table));
+            daemon(PidfileUse::Suffix(suffix.into()), w, copy::command)
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod command;
 pub mod compare;
 pub mod copy;
 pub mod handler;
+pub mod script;
 pub mod settings;
 pub mod snapshot;
 pub mod sync;
@@ -15,4 +16,4 @@ pub mod worker;
 
 pub use cli::main;
 pub use snapshot::Snapshot;
-pub use table::{CopyRole, MergeState, TableAttrs, TableRow};
+pub use table::{BadRow, CopyRole, MergeState, TableAttrs, TableRow};

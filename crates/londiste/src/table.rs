@@ -7,8 +7,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use skytools::{Error, Result};
-use tokio_postgres::GenericClient;
 use tokio_postgres::types::Type;
+use tokio_postgres::{GenericClient, Row};
 
 use crate::snapshot::Snapshot;
 
@@ -262,6 +262,19 @@ pub struct TableRow {
     pub dest_table: Option<String>,
 }
 
+/// A registered table whose row cannot be understood.
+#[derive(Debug)]
+pub struct BadRow {
+    /// Name in the queue.
+    pub table_name: String,
+    /// Whether this node replicates the table.
+    pub local: bool,
+    /// The state as stored.
+    pub merge_state: Option<String>,
+    /// What is wrong.
+    pub problem: Error,
+}
+
 impl TableRow {
     /// All tables of the queue, in the order of registration.
     ///
@@ -269,26 +282,45 @@ impl TableRow {
     /// Whatever the server reports; [`ErrorKind::Data`](skytools::ErrorKind::Data) for a row that cannot be understood,
     /// naming the table.
     pub async fn load_all<C: GenericClient + Sync>(client: &C, queue: &str) -> Result<Vec<TableRow>> {
+        Self::load_each(client, queue).await?.into_iter().map(|row| row.map_err(|bad| bad.problem)).collect()
+    }
+
+    /// As [`TableRow::load_all`], for listings: a row that cannot be understood hides no other.
+    ///
+    /// # Errors
+    /// Whatever the server reports.
+    pub async fn load_each<C: GenericClient + Sync>(
+        client: &C,
+        queue: &str,
+    ) -> Result<Vec<std::result::Result<TableRow, BadRow>>> {
         let rows = client.query_typed(GET_TABLE_LIST, &[(&queue, Type::TEXT)]).await?;
-        let mut tables = Vec::with_capacity(rows.len());
-        for row in &rows {
+        let read = |row: &Row| {
             let table_name: String = row.try_get(0)?;
-            let place = |e: Error| e.context(format!("table {table_name} of queue \"{queue}\""));
-            let snapshot: Option<&str> = row.try_get(3)?;
-            let role: Option<&str> = row.try_get(6)?;
-            tables.push(TableRow {
-                local: row.try_get(1)?,
-                merge_state: MergeState::parse(row.try_get(2)?).map_err(place)?,
-                custom_snapshot: snapshot.map(str::parse).transpose().map_err(place)?,
-                attrs: TableAttrs::parse(row.try_get(4)?).map_err(place)?,
-                dropped_ddl: row.try_get(5)?,
-                copy_role: role.map(str::parse).transpose().map_err(place)?,
-                copy_pos: row.try_get::<_, Option<i32>>(7)?.unwrap_or(0),
-                dest_table: row.try_get(8)?,
+            let (local, merge_state) = (row.try_get(1)?, row.try_get(2)?);
+            Ok(Self::read(row, &table_name).map_err(|e| BadRow {
+                problem: e.context(format!("table {table_name} of queue \"{queue}\"")),
                 table_name,
-            });
-        }
-        Ok(tables)
+                local,
+                merge_state,
+            }))
+        };
+        rows.iter().map(read).collect()
+    }
+
+    fn read(row: &Row, table_name: &str) -> Result<TableRow> {
+        let snapshot: Option<&str> = row.try_get(3)?;
+        let role: Option<&str> = row.try_get(6)?;
+        Ok(TableRow {
+            table_name: table_name.to_owned(),
+            local: row.try_get(1)?,
+            merge_state: MergeState::parse(row.try_get(2)?)?,
+            custom_snapshot: snapshot.map(str::parse).transpose()?,
+            attrs: TableAttrs::parse(row.try_get(4)?)?,
+            dropped_ddl: row.try_get(5)?,
+            copy_role: role.map(str::parse).transpose()?,
+            copy_pos: row.try_get::<_, Option<i32>>(7)?.unwrap_or(0),
+            dest_table: row.try_get(8)?,
+        })
     }
 
     /// Name of the physical table (`schema.table`, raw).

@@ -14,10 +14,12 @@ use skytools::config::Config;
 use skytools::program::{CommonArgs, Program, run};
 use skytools::service::{Job, Turn, Work, run_loop};
 
-const PROGRAM: Program = Program {
-    template: &["# 1: the first round never ends\n#hang = 0\n"],
-    ..Program::new("idle_service", &["idle_service", "idle"])
-};
+fn program() -> Program {
+    Program {
+        template: &["# 1: the first round never ends\n#hang = 0\n"],
+        ..Program::new("idle_service", &["idle_service", "idle"])
+    }
+}
 
 /// Counts rounds.
 #[derive(Parser)]
@@ -56,7 +58,7 @@ impl Job for Counter {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    run(&PROGRAM, &cli.common, cli.ini.as_deref(), async |mut config, signals| {
+    run(&program(), &cli.common, cli.ini.as_deref(), async |mut config, signals| {
         let mut job = Counter { hang: config.get_bool("hang", false)?, message: String::new() };
         job.reload(&config)?;
         let name = config.job_name();

@@ -9,7 +9,7 @@ use skytools::{Result, urlenc};
 use tokio_postgres::types::Type;
 
 use super::sql;
-use crate::{MergeState, TableRow};
+use crate::{BadRow, MergeState, TableRow};
 
 /// Everything that was read from one node; of a dead or unreachable one only the name.
 pub struct NodeState {
@@ -33,6 +33,8 @@ pub struct Details {
     pub info: NodeInfo,
     /// Its tables.
     pub tables: Vec<TableRow>,
+    /// Tables whose row cannot be understood.
+    pub bad_tables: Vec<BadRow>,
     /// Consumers whose state it keeps.
     pub consumers: Vec<ConsumerInfo>,
     /// Seconds since 1970 of the tick of each consumer of its queue.
@@ -54,7 +56,13 @@ impl Details {
     /// Whatever the server reports.
     pub async fn load(connection: &Connection, queue: &str, info: NodeInfo) -> Result<Self> {
         let param: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 1] = [(&queue, Type::TEXT)];
-        let tables = TableRow::load_all(&**connection, queue).await?;
+        let (mut tables, mut bad_tables) = (Vec::new(), Vec::new());
+        for row in TableRow::load_each(&**connection, queue).await? {
+            match row {
+                Ok(row) => tables.push(row),
+                Err(bad) => bad_tables.push(bad),
+            }
+        }
         let consumers = cascade::consumer_info(&**connection, queue).await?;
         // A leaf has no queue of its own, and asking for one may be an error.
         let (mut positions, mut clock) = (Vec::new(), None);
@@ -72,14 +80,15 @@ impl Details {
             Some(_) => connection.query_typed_one(sql::CAN_SET_REPLICA_ROLE, &[]).await?.try_get(0)?,
             None => None,
         };
-        Ok(Details { info, tables, consumers, positions, queue: clock, replica_role })
+        Ok(Details { info, tables, bad_tables, consumers, positions, queue: clock, replica_role })
     }
 
     /// Local tables in sync, local ones that are not, and names that this node does not replicate.
     pub fn table_counts(&self) -> (usize, usize, usize) {
-        let local = self.tables.iter().filter(|t| t.local).count();
+        let bad = self.bad_tables.iter().filter(|t| t.local).count();
+        let local = self.tables.iter().filter(|t| t.local).count() + bad;
         let ok = self.tables.iter().filter(|t| t.is_replayed()).count();
-        (ok, local - ok, self.tables.len() - local)
+        (ok, local - ok, self.tables.len() + self.bad_tables.len() - local)
     }
 
     /// Consumers with an error: name and its first line.
@@ -161,6 +170,7 @@ impl NodeState {
                 lines.push(format!("Attr: {key}={}", value.as_deref().unwrap_or("None")));
             }
             lines.extend(details.errors().map(|(consumer, error)| format!("ERR: {consumer}: {error}")));
+            lines.extend(details.bad_tables.iter().map(|bad| format!("ERR: {}", bad.problem.chain())));
             if details.replica_role == Some(false) && details.info.node_type != NodeType::Root {
                 lines.push(WITHOUT_REPLICA_ROLE.to_owned());
             }
@@ -192,6 +202,7 @@ impl NodeState {
             problems.push(format!("{name}: worker has not taken notice of its state"));
         }
         problems.extend(details.errors().map(|(consumer, error)| format!("{name}: {consumer}: {error}")));
+        problems.extend(details.bad_tables.iter().map(|bad| format!("{name}: {}", bad.problem.chain())));
         for table in details.tables.iter().filter(|t| t.local && t.merge_state != MergeState::Ok) {
             problems
                 .push(format!("{name}: table {} is not in sync ({})", table.table_name, table.merge_state));
@@ -245,6 +256,12 @@ impl NodeState {
                         "local": t.local,
                         "state": t.merge_state.to_stored(),
                         "dest_table": t.dest_table,
+                    })).collect::<Vec<_>>(),
+                    "unreadable": d.bad_tables.iter().map(|t| json!({
+                        "name": t.table_name,
+                        "local": t.local,
+                        "state": t.merge_state,
+                        "error": t.problem.chain(),
                     })).collect::<Vec<_>>(),
                 })
             }),

@@ -30,6 +30,10 @@ pub const LOCAL_ADD_SEQ: &str = "select ret_code, ret_note from londiste.local_a
 pub const LOCAL_REMOVE_SEQ: &str = "select ret_code, ret_note from londiste.local_remove_seq($1, $2)";
 /// What could be added to a node.
 pub const LOCAL_SHOW_MISSING: &str = "select obj_kind, obj_name from londiste.local_show_missing($1)";
+/// Begins a script on the root: queue, file, script, header.
+pub const EXECUTE_START: &str = "select ret_code, ret_note from londiste.execute_start($1, $2, $3, true, $4)";
+/// Puts the script into the stream: queue, file.
+pub const EXECUTE_FINISH: &str = "select ret_code, ret_note from londiste.execute_finish($1, $2)";
 
 /// Which of the schemas exist.
 pub const SCHEMAS: &str = "select nspname::text from pg_catalog.pg_namespace where nspname = any($1)";
@@ -89,6 +93,8 @@ pub const ALL: &[&str] = &[
     LOCAL_ADD_SEQ,
     LOCAL_REMOVE_SEQ,
     LOCAL_SHOW_MISSING,
+    EXECUTE_START,
+    EXECUTE_FINISH,
     SCHEMAS,
     DATABASE_IDENTITY,
     SET_LOCK_TIMEOUT,

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use serde_json::{Map, Value};
-use skytools::Result;
+use skytools::{Error, Result};
 
 use super::listing::{Cell, Listing};
 use super::session::{Session, expect_args};
-use crate::{MergeState, TableAttrs, TableRow};
+use crate::{BadRow, TableAttrs, TableRow};
 
 /// Shows the tables of this node, how far their copy has come, and their attributes.
 #[derive(Debug, clap::Args)]
@@ -25,32 +25,67 @@ pub struct Args {
 /// Runs the command.
 ///
 /// # Errors
-/// No node of the queue in this database.
+/// No node of the queue in this database. A row that cannot be understood is shown with its problem; the exit status is
+/// then 1.
 pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
     expect_args("tables", &args.args, &[])?;
     let local = session.local().await?;
     session.local_node(&*local).await?;
-    let mut tables = TableRow::load_all(&*local, session.queue()).await?;
-    tables.retain(|t| t.local);
-    tables.sort_by(|a, b| a.table_name.cmp(&b.table_name));
+    let mut rows: Vec<Listed> =
+        TableRow::load_each(&*local, session.queue()).await?.into_iter().filter_map(Listed::new).collect();
+    rows.sort_by(|a, b| a.name.cmp(&b.name));
+    let bad = rows
+        .iter()
+        .filter_map(|row| row.problem.as_ref())
+        .inspect(|e| tracing::error!("{}", e.chain()))
+        .count();
+    let code = ExitCode::from(u8::from(bad > 0));
     if args.names_only {
         if args.json {
-            println!("{:#}", tables.iter().map(|t| Value::from(t.table_name.as_str())).collect::<Value>());
+            println!("{:#}", rows.iter().map(|row| Value::from(row.name.as_str())).collect::<Value>());
         } else {
-            tables.iter().for_each(|t| println!("{}", t.table_name));
+            rows.iter().for_each(|row| println!("{}", row.name));
         }
-        return Ok(ExitCode::SUCCESS);
+        return Ok(code);
     }
     let mut listing = Listing::new("Tables on node", &["table_name", "merge_state", "table_attrs"]);
-    for table in tables {
-        listing.push(vec![table.table_name.into(), state_cell(table.merge_state), attrs_cell(&table.attrs)]);
+    for row in rows {
+        listing.push(vec![row.name.into(), row.state.into(), row.attrs]);
     }
     listing.print(args.json);
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
 }
 
-fn state_cell(state: MergeState) -> Cell {
-    state.to_stored().into()
+/// A line of the listing.
+struct Listed {
+    name: String,
+    state: Option<String>,
+    attrs: Cell,
+    /// Why the table cannot be replicated as it is stored.
+    problem: Option<Error>,
+}
+
+impl Listed {
+    /// `None` for a table that is not replicated on this node.
+    fn new(row: std::result::Result<TableRow, BadRow>) -> Option<Listed> {
+        match row {
+            Ok(row) => row.local.then(|| Listed {
+                state: row.merge_state.to_stored(),
+                attrs: attrs_cell(&row.attrs),
+                name: row.table_name,
+                problem: None,
+            }),
+            Err(bad) => bad.local.then(|| {
+                let problem = bad.problem.chain();
+                Listed {
+                    attrs: Cell::new(format!("ERR: {problem}"), serde_json::json!({"error": problem})),
+                    name: bad.table_name,
+                    state: bad.merge_state,
+                    problem: Some(bad.problem),
+                }
+            }),
+        }
+    }
 }
 
 /// Attributes in the notation of a Python dictionary, as the original prints them.

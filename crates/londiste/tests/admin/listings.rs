@@ -150,3 +150,20 @@ async fn without_a_node_every_listing_says_so() -> Result<()> {
     node.run(&["show-handlers", "nosuch"]).await?.fails(1, &["\"nosuch\"", "londiste"]);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_hides_no_other() -> Result<()> {
+    let (root, _leaf) = pair().await?;
+    root.sql("create table a (id int primary key); create table b (id int primary key)")?;
+    root.run(&["add-table", "a", "b"]).await?.ok();
+    root.sql("update londiste.table_info set table_attrs = 'x=%zz' where table_name = 'public.a'")?;
+    root.run(&["tables"]).await?.fails(1, &["public.a", "ERR: table public.a", "x=%zz", "public.b"]);
+    root.run(&["tables", "--names-only"]).await?.fails(1, &["public.a\npublic.b\n"]);
+    let listed = root.run(&["tables", "--json"]).await?;
+    assert!(
+        json(&listed.stdout)?[0]["table_attrs"]["error"].as_str().is_some_and(|e| e.contains("public.a"))
+    );
+    root.run(&["status"]).await?.says(&["Tables: 1/1/0", "ERR: table public.a"]);
+    root.run(&["status", "--check"]).await?.fails(3, &["problem: n1: table public.a"]);
+    Ok(())
+}

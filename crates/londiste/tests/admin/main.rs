@@ -3,6 +3,7 @@
 mod cli;
 mod create;
 mod drop;
+mod execute;
 mod listings;
 mod nodes;
 mod sequences;

@@ -9,6 +9,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -25,13 +26,13 @@ pub use self::args::CommonArgs;
 pub use self::template::{BASE_TEMPLATE, render as render_template};
 
 /// Which pidfile a run of the program uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum PidfileUse {
     /// The key `pidfile`, when set.
     #[default]
     Main,
-    /// The key `pidfile` with a suffix: `Suffix(".admin")`.
-    Suffix(&'static str),
+    /// The key `pidfile` with a suffix: `Suffix(".admin".into())`.
+    Suffix(Cow<'static, str>),
     /// None: commands that only look.
     None,
 }
@@ -106,9 +107,9 @@ where
     defaults.extend_from_slice(program.defaults);
     let config = Config::load_with_defaults(ini, program.sections, &args.set, &defaults)?;
     log::init(&config, &args.log_options(program.style))?;
-    let pidfile = pidfile_path(program.pidfile, &config)?;
+    let pidfile = pidfile_path(&program.pidfile, &config)?;
     if let Some(signal) = args.signal() {
-        return send_signal(&config, signal);
+        return send_signal(pidfile.as_deref(), signal);
     }
     if let Some(path) = &pidfile {
         match pidfile::status(path)? {
@@ -158,7 +159,7 @@ where
     outcome
 }
 
-fn pidfile_path(usage: PidfileUse, config: &Config) -> Result<Option<PathBuf>> {
+fn pidfile_path(usage: &PidfileUse, config: &Config) -> Result<Option<PathBuf>> {
     let suffix = match usage {
         PidfileUse::None => return Ok(None),
         PidfileUse::Main => "",
@@ -172,13 +173,14 @@ fn pidfile_path(usage: PidfileUse, config: &Config) -> Result<Option<PathBuf>> {
     Ok(path)
 }
 
-/// `-r`, `-s`, `-k`: always status 0 unless the pidfile is corrupt, as scripts that stop services rely on it.
-fn send_signal(config: &Config, signal: Signal) -> Result<ExitCode> {
-    let Some(path) = config.get_file("pidfile")? else {
-        tracing::warn!("no pidfile configured, nothing to signal");
+/// `-r`, `-s`, `-k` to the process that was started with the same command: always status 0 unless the pidfile is
+/// corrupt, as scripts that stop services rely on it.
+fn send_signal(pidfile: Option<&Path>, signal: Signal) -> Result<ExitCode> {
+    let Some(path) = pidfile else {
+        tracing::warn!("no pidfile configured for this command, nothing to signal");
         return Ok(ExitCode::SUCCESS);
     };
-    match pidfile::signal(&path, signal)? {
+    match pidfile::signal(path, signal)? {
         Sent::Delivered => tracing::info!("{signal} sent"),
         Sent::NoPidfile => tracing::warn!("no pidfile {}, process not running", path.display()),
         Sent::NotRunning => tracing::warn!("pidfile {} is stale, process not running", path.display()),

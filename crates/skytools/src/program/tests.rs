@@ -59,3 +59,44 @@ fn the_sample_is_a_valid_configuration() {
     let config = Config::from_text(&text, &["sec"], &[]).unwrap();
     assert!(config.get_file("pidfile").unwrap().is_some_and(|path| path.ends_with("pid/sec.pid")));
 }
+
+/// A child process that is ended when the test ends.
+struct Sleeper(std::process::Child);
+
+impl Sleeper {
+    fn start() -> Sleeper {
+        Sleeper(std::process::Command::new("sleep").arg("600").spawn().unwrap())
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+#[test]
+fn control_switches_reach_the_process_of_the_same_command() {
+    use std::os::unix::process::ExitStatusExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let ini = dir.path().join("p.ini");
+    std::fs::write(&ini, format!("[prog]\npidfile = {}/p.pid\n", dir.path().display())).unwrap();
+    let (mut worker, mut copy) = (Sleeper::start(), Sleeper::start());
+    let pidfile = |name: &str, process: &Sleeper| {
+        std::fs::write(dir.path().join(name), format!("{}\n", process.0.id())).unwrap();
+    };
+    pidfile("p.pid", &worker);
+    pidfile("p.pid.copy.a.b", &copy);
+    let send = |pidfile: PidfileUse| {
+        let program = Program { pidfile, ..Program::new("prog", &["prog"]) };
+        let body = |_, _| async { panic!("nothing is run when a signal is sent") };
+        run(&program, &parse(&["-q", "-k"]), Some(&ini), body)
+    };
+    assert_eq!(send(PidfileUse::None), ExitCode::SUCCESS);
+    assert_eq!(send(PidfileUse::Suffix(".copy.a.b".into())), ExitCode::SUCCESS);
+    assert_eq!(copy.0.wait().unwrap().signal(), Some(15));
+    assert!(worker.0.try_wait().unwrap().is_none(), "the signal went to the worker");
+    assert_eq!(send(PidfileUse::Main), ExitCode::SUCCESS);
+    assert_eq!(worker.0.wait().unwrap().signal(), Some(15));
+}
