@@ -2,4 +2,5 @@
 
 pub mod judge;
 pub mod load;
+pub mod mixed;
 pub mod pair;
