@@ -5,6 +5,7 @@ mod capture;
 mod copy;
 mod ground;
 mod harness;
+mod held_snapshot;
 mod idle;
 mod insert;
 mod latency;
@@ -61,6 +62,8 @@ enum Name {
     Capture,
     /// Publishing events one at a time, also with many queues.
     Insert,
+    /// Batches while a snapshot is held elsewhere.
+    HeldSnapshot,
     /// Publishing many events in one transaction.
     BulkInsert,
     /// Reading one large batch.
@@ -130,6 +133,7 @@ fn run(name: Name, settings: &Settings) -> Result<()> {
     match name {
         Name::Capture => capture::run(settings),
         Name::Insert => insert::run(settings),
+        Name::HeldSnapshot => held_snapshot::run(settings),
         Name::BulkInsert => bulk_insert::run(settings),
         Name::Read => read::run(settings),
         Name::Latency => latency::run(settings),
