@@ -26,6 +26,7 @@
 \ir functions/pgq.create_queue.sql
 \ir functions/pgq.drop_queue.sql
 \ir functions/pgq.set_queue_config.sql
+\ir functions/pgq._assert_still_open.sql
 \ir functions/pgq.insert_event_raw.sql
 \ir functions/pgq.insert_event.sql
 \ir functions/pgq.insert_events.sql
@@ -60,7 +61,6 @@
 \ir functions/pgq._trigger_plan.sql
 \ir functions/pgq._trigger_render.sql
 \ir triggers/capture.sql
-\ir functions/pgq._assert_still_open.sql
 \ir functions/pgq._capture_changed.sql
 \ir functions/pgq._capture_value.sql
 \ir functions/pgq._capture_intact.sql

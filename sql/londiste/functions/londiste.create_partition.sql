@@ -94,7 +94,9 @@ begin
     loop
         l_sql := ' ON ' || l_parent;
         l_pos := position(l_sql in l_item.def);
-        execute overlay(l_item.def placing ' ON ' || l_child from l_pos for length(l_sql));
+        l_item.def := overlay(l_item.def placing ' ON ' || l_child from l_pos for length(l_sql));
+        -- generated capture belongs to one table; the generic trigger takes the same arguments
+        execute regexp_replace(l_item.def, ' EXECUTE FUNCTION pgq\._capture_[0-9]+\(', ' EXECUTE FUNCTION pgq.logutriga(');
         if l_item.tgenabled <> 'O' then
             execute format('alter table %s %s trigger %I', l_child,
                            case l_item.tgenabled when 'D' then 'disable'

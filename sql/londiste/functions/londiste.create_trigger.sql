@@ -12,6 +12,8 @@
 --                                     B before, A after (default), S skip
 --                  no_triggers, virtual_table   create none
 --                  skip            write the event instead of the row (needs B)
+--                  form=row        generated for this table where that can be (default)
+--                  form=generic    never generated
 --                  merge_all, no_merge, expect_sync, skip_truncate   not for us
 --                  anything else is handed to the trigger function
 --   i_dest_table   name in this database; NULL: the same
@@ -19,7 +21,7 @@
 -- Returns:
 --   200  OK; trigger_name is the row trigger's name
 --   201  no triggers wanted or possible
---   400  a key column's name cannot be carried by logutriga events
+--   400  a key column's name cannot be carried by logutriga events; no such form
 --   403  SKIP in an AFTER trigger, or an AFTER trigger beside another's SKIP trigger
 --   404  table does not exist
 --   405  several SKIP triggers
@@ -43,6 +45,7 @@ declare
     l_base text = londiste._trigger_base_name(i_queue_name);
     l_arg text;
     l_flags text = '';
+    l_form text = 'row';
     l_wanted boolean = true;
     l_skip boolean = false;
     l_before boolean;
@@ -64,6 +67,8 @@ begin
             null;
         when lower(l_arg) = 'skip' then
             l_skip := true;
+        when l_arg like 'form=%' then
+            l_form := substr(l_arg, length('form=') + 1);
         when l_arg ~* '^tgflags=' then
             l_flags := upper(substr(l_arg, length('tgflags=') + 1));
         else
@@ -92,6 +97,12 @@ begin
         return;
     end if;
     select c.relkind into l_kind from pg_catalog.pg_class c where c.oid = l_rel;
+
+    if l_form not in ('row', 'generic') then
+        ret_code := 400;
+        ret_note := format('No such trigger form: %s (there are row and generic)', l_form);
+        return;
+    end if;
 
     l_skip := l_skip or l_flags like '%S%';
     l_before := l_flags like '%B%' and l_flags not like '%A%';
@@ -199,7 +210,22 @@ begin
         execute format('drop trigger %I on %s', l_own.tgname, londiste.quote_fqname(l_dest));
     end loop;
 
+    -- An original pgq does not know how to generate.
+    if to_regprocedure('pgq._capture_possible(oid,text[])') is not null then
+        select n.nspname, c.relname into l_own
+          from pg_catalog.pg_class c
+          join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+         where c.oid = l_rel;
+        if l_form = 'row' and l_func = 'logutriga' and not l_before
+            and pgq._capture_possible(l_rel, l_args)
+        then
+            l_func := pgq._capture_register(i_queue_name, l_own.nspname, l_own.relname, trigger_name, l_args[2:], 'fail');
+        end if;
+    end if;
     perform londiste._make_trigger(l_rel, trigger_name, l_type::int2, l_func, l_args);
+    if l_func in ('logutriga', 'sqltriga', 'jsontriga') and l_own.nspname is not null then
+        perform pgq._capture_forget(i_queue_name, l_own.nspname, l_own.relname, trigger_name);
+    end if;
     perform londiste._make_trigger(l_rel, l_base || '_truncate', 32::int2, 'sqltriga', l_truncate_args);
 
     ret_code := 200;

@@ -18,8 +18,11 @@ begin
     l_dest := coalesce(l_dest, l_table);
 
     for l_trigger in
-        select t.tgname
+        select t.tgname, n.nspname, c.relname,
+               t.tgfoid::regproc::text ~ '^pgq\._capture_[0-9]+$' as generated
           from pg_catalog.pg_trigger t
+          join pg_catalog.pg_class c on c.oid = t.tgrelid
+          join pg_catalog.pg_namespace n on n.oid = c.relnamespace
          where t.tgrelid = londiste.find_table_oid(l_dest)
            and not t.tgisinternal
            and t.tgparentid = 0
@@ -28,6 +31,9 @@ begin
          order by t.tgname
     loop
         execute format('drop trigger %I on %s', l_trigger.tgname, londiste.quote_fqname(l_dest));
+        if l_trigger.generated then
+            perform pgq._capture_forget(i_queue_name, l_trigger.nspname, l_trigger.relname, l_trigger.tgname);
+        end if;
     end loop;
 end;
 $$ language plpgsql strict;

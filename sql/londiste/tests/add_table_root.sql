@@ -6,7 +6,7 @@ create table nokey (v text);
 create table "Odd T" (id int primary key);
 create view a_view as select 1 as id;
 select pg_temp.eq(f::text, '(200,"Table added: public.t1")') from londiste.local_add_table('q', 't1') f;
-select pg_temp.eq(pg_temp.triggers('t1'), '_londiste_q 29 logutriga q |_londiste_q_truncate 32 sqltriga q ');
+select pg_temp.eq(pg_temp.triggers('t1'), '_londiste_q 29 generated q |_londiste_q_truncate 32 sqltriga q ');
 select pg_temp.eq(f::text, '(200,"Table already added: public.t1")') from londiste.local_add_table('q', 'public.t1') f;
 select pg_temp.eq(f::text, '(410,"Table public.t1 already added, but with different args: ")') from londiste.local_add_table('q', 't1', array['ignore=v'], 'a=1') f;
 select pg_temp.eq(f::text, '(404,"Table does not exist: public.nope")') from londiste.local_add_table('q', 'nope') f;
@@ -24,7 +24,7 @@ select pg_temp.eq(f::text, '(200,"Table added with no triggers: public.Odd T")')
 select pg_temp.eq(pg_temp.triggers('"Odd T"'), '-');
 select pg_temp.eq(f::text, '(200,"Table added with no triggers: public.virt(public.elsewhere)")') from londiste.local_add_table('q', 'virt', array['virtual_table'], 'x=1', 'elsewhere') f;
 select pg_temp.eq(f::text, '(200,"Table added: public.nokey")') from londiste.local_add_table('q', 'nokey', array['tgflags=i']) f;
-select pg_temp.eq(pg_temp.triggers('nokey'), '_londiste_q 5 logutriga q |_londiste_q_truncate 32 sqltriga q ');
+select pg_temp.eq(pg_temp.triggers('nokey'), '_londiste_q 5 generated q |_londiste_q_truncate 32 sqltriga q ');
 -- a second name for the same table would take the first one's events
 select pg_temp.eq(f.ret_code::text, '405') from londiste.local_add_table('q', 'ren', null, null, 't1') f;
 -- replication's own tables

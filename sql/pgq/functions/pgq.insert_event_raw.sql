@@ -61,6 +61,12 @@ begin
          || ' (ev_id, ev_time, ev_owner, ev_retry, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4)'
          || ' values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)'
       using _id, coalesce($3, pg_catalog.now()), $4, $5, $6, $7, $8, $9, $10, $11;
+
+    -- "open" was read before this transaction held a lock on the table: a takeover may have closed the queue in between
+    if not _q.queue_disable_insert
+       and pg_catalog.pg_sequence_last_value((_q.queue_data_pfx || '_state_seq')::pg_catalog.regclass) <> 2 * _q.queue_cur_table then
+        perform pgq._assert_still_open($1, _q.queue_data_pfx);
+    end if;
     return _id;
 end;
 $$ language plpgsql;

@@ -167,6 +167,10 @@ begin
     end if;
     if tg_op = 'UPDATE' then
         perform pgq.refresh_queue_code(new.queue_name);
+        if old.queue_name <> new.queue_name then
+            update pgq.capture set queue_name = new.queue_name where queue_name = old.queue_name;
+        end if;
+        perform pgq.refresh_capture(new.queue_name);
     end if;
     return null;
 end;

@@ -16,7 +16,7 @@ begin
                 -- run inside of triggers, as whoever changes a table
                 '_apply_allowed', '_urlencode', '_urlencode_bytes', '_trigger_plan', '_trigger_urlenc', '_trigger_json', '_trigger_sql',
                 -- read-only steps of functions that are guarded themselves
-                '_assert_queue_state', '_count_tx_event']),
+                '_assert_queue_state', '_assert_still_open', '_count_tx_event']),
             ('pgq_reader', array[
                 'batch_event_sql', 'batch_event_tables', 'find_tick_helper', 'register_consumer', 'register_consumer_at',
                 'unregister_consumer', 'next_batch_info', 'next_batch', 'next_batch_custom', 'get_batch_events',
@@ -28,9 +28,14 @@ begin
                 'ticker', 'maint_retry_events', 'maint_rotate_tables_step1', 'maint_rotate_tables_step2',
                 'maint_tables_to_vacuum', 'maint_operations', 'upgrade_schema', 'grant_perms', '_grant_perms_from',
                 'tune_storage', 'seq_setval', 'create_queue', 'drop_queue', 'set_queue_config', 'insert_event_raw',
-                'event_retry_raw', '_settle_queue_state', 'apply_token', 'refresh_queue_code']),
-            ('londiste_writer', array['apply_token']),
-            ('', array['_queue_state_changed', '_queue_code_changed', '_subscription_key_changed', '_move_subscription', '_queue_code', '_queue_choice', '_write_queue_code', '_write_queue_leaf', '_trigger_options', '_trigger_expression', '_type_equality', '_column_equal', '_column_text'])
+                'event_retry_raw', '_settle_queue_state', 'apply_token', 'refresh_queue_code',
+                'refresh_capture', 'capture_table', 'uncapture_table', '_capture_register', '_capture_forget', '_capture_possible', '_capture_constant', '_trigger_options', '_trigger_expression']),
+            ('londiste_writer', array['apply_token',
+                'refresh_capture', 'capture_table', 'uncapture_table', '_capture_register', '_capture_forget', '_capture_possible', '_capture_constant', '_trigger_options', '_trigger_expression']),
+            ('', array['_queue_state_changed', '_queue_code_changed', '_subscription_key_changed', '_move_subscription', '_queue_code', '_queue_choice', '_write_queue_code', '_write_queue_leaf', '_type_equality', '_column_equal', '_column_text']),
+            ('', array['_capture_changed', '_capture_plain', '_capture_time', '_capture_float', '_capture_bytes', '_capture_text', '_capture_intact',
+                '_capture_columns', '_capture_quote', '_capture_encode', '_capture_urlencode', '_capture_code', '_capture_too_large', '_capture_row',
+                '_capture_heal', '_capture_event', '_write_capture'])
         ) v (role, names)
     loop
         for _grantee in
@@ -61,7 +66,8 @@ begin
             ('event_template', 'select, insert, truncate', 'select', null),
             ('retry_queue', 'select, insert, update, delete', null, null),
             ('apply_token', null, null, null),
-            ('trigger_plan', null, null, 'select')
+            ('trigger_plan', null, null, 'select'),
+            ('capture', 'select', 'select', 'select')
         ) v (name, admin, reader, everybody)
     loop
         execute pg_catalog.format('revoke all on table pgq.%I from %s', _g.name,

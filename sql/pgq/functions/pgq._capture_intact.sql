@@ -1,0 +1,42 @@
+create or replace function pgq._capture_intact(
+    i_table regclass, i_last_attnum int2, i_key_index oid, i_identity_index oid, i_key text[], i_columns text[], i_types oid[])
+returns boolean as $$
+-- Whether a table still has the structure that its capture was generated for.
+--
+-- Called immutable so that the planner replaces it by its result: a plan that mentions i_table is made anew when that
+-- table was altered, by the session or another, and only then does this run.  The result outlives the transaction, hence nothing in
+-- here may look through a snapshot: these functions read the system caches, and so does the parser.
+--
+-- Parameters:
+--      i_last_attnum   - number of the newest column
+--      i_key_index     - index of the primary key, 0 for none
+--      i_key           - its columns in order, as pg_get_indexdef() writes them
+--      i_columns       - names of all columns
+--      i_types         - their types
+declare
+    _column text;
+    _types oid[];
+    _n int4 := 0;
+begin
+    if pg_catalog.has_column_privilege(i_table, (i_last_attnum + 1)::pg_catalog.int2, 'select') is not null
+       or i_identity_index is distinct from coalesce(pg_catalog.pg_get_replica_identity_index(i_table), 0::pg_catalog.oid) then
+        return false;
+    end if;
+    foreach _column in array i_key loop
+        _n := _n + 1;
+        if pg_catalog.pg_get_indexdef(i_key_index, _n, false) is distinct from _column then
+            return false;
+        end if;
+    end loop;
+    execute (select 'select array[' || pg_catalog.string_agg(pg_catalog.format('pg_catalog.pg_typeof((null::%s).%I)', i_table, c), ', ' order by nr)
+                    || ']::pg_catalog.oid[]'
+               from pg_catalog.unnest(i_columns) with ordinality u (c, nr))
+       into _types;
+    return coalesce(_types = i_types, i_columns = '{}');
+exception
+    when null_value_not_allowed then
+        return i_columns = '{}';
+    when undefined_column or undefined_table or undefined_object then
+        return false;
+end;
+$$ language plpgsql immutable set search_path = pg_catalog, pgq, pg_temp;

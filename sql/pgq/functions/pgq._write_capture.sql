@@ -1,0 +1,54 @@
+create or replace function pgq._write_capture(i_capture pgq.capture)
+returns oid as $$
+-- Creates or replaces the function of one row of pgq.capture, from what its table is now.
+--
+-- The table is the one that has a trigger with this function, whatever it is called today; else the one named in the row.
+--
+-- Returns:
+--      OID of the table; null if there is no such table
+-- Tables directly manipulated:
+--      update - pgq.capture
+declare
+    _table oid;
+    _name text := format('pgq.%I()', i_capture.function_name);
+    _settings text;
+    _role text;
+    _body text;
+begin
+    select t.tgrelid into _table
+      from pg_trigger t
+     where t.tgfoid = to_regprocedure(_name) and t.tgparentid = 0 and not t.tgisinternal
+     order by t.tgrelid <> coalesce(to_regclass(format('%I.%I', i_capture.rel_schema, i_capture.rel_name)), 0::oid), t.oid
+     limit 1;
+    _table := coalesce(_table, to_regclass(format('%I.%I', i_capture.rel_schema, i_capture.rel_name)));
+    if _table is null then
+        return null;
+    end if;
+
+    select string_agg(' set ' || case n when 'DateStyle' then 'DateStyle = ''ISO'''
+                                      when 'IntervalStyle' then 'IntervalStyle = ''iso_8601'''
+                                      when 'extra_float_digits' then 'extra_float_digits = 1'
+                                      when 'bytea_output' then 'bytea_output = ''hex'''
+                                      when 'lc_monetary' then 'lc_monetary = ''C'''
+                                      else 'search_path = pg_catalog, pg_temp' end, '' order by n) into _settings
+      from (select distinct u.n
+              from pgq._capture_columns(_table, array(select btrim(i) from unnest(string_to_array((pgq._trigger_options(i_capture.queue_name || i_capture.options)).ignored, ',')) i)) k,
+                   unnest(k.needs || '{search_path}'::text[]) u (n)
+             where not k.ignored) s
+    having array_agg(n order by n) <> '{DateStyle,search_path}' and array_agg(n order by n) <> '{search_path}';
+    _body := pgq._capture_code(i_capture, _table);
+    execute format('create or replace function %s returns trigger language plpgsql security definer%s as %L',
+                   _name, coalesce(_settings, ''), _body);
+    execute format('revoke all on function %s from public', _name);
+    foreach _role in array '{pgq_admin,londiste_writer}'::text[] loop
+        if to_regrole(_role) is not null then
+            execute format('grant execute on function %s to %I', _name, _role);
+        end if;
+    end loop;
+    update pgq.capture c
+       set (rel_schema, rel_name) = (select n.nspname, r.relname from pg_class r join pg_namespace n on n.oid = r.relnamespace where r.oid = _table),
+           written = now()
+     where c.capture_id = i_capture.capture_id;
+    return _table;
+end;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;

@@ -1,0 +1,18 @@
+-- Tables whose capture is generated: one row per row trigger, docs/how-capture-works.md.
+--
+-- The function is named after the row; table, function and queue go by name, so that a restored dump can be put right
+-- by pgq.refresh_capture().  Not read when a row is captured.
+create table if not exists pgq.capture (
+    capture_id      serial      primary key,
+    queue_name      text        not null,
+    rel_schema      name        not null,
+    rel_name        name        not null,
+    trigger_name    name        not null,
+    options         text[]      not null,   -- trigger arguments behind the queue
+    function_name   name        not null,   -- in schema pgq
+    failure         text        not null default 'fail' check (failure in ('fail', 'mark')),
+    written         timestamptz not null default now(),
+    lost_since      timestamptz,            -- first change that could not be captured (failure = mark)
+    lost_reason     text,
+    unique (queue_name, rel_schema, rel_name, trigger_name)
+);

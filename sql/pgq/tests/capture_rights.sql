@@ -1,0 +1,103 @@
+-- cluster: own
+-- A writer or owner of a captured table runs nothing with the rights of the owner of PgQ, and needs none of its roles.
+select pgq.create_queue('q');
+create table stolen (who text);
+create function refused(_sql text) returns text language plpgsql as $$
+begin
+    execute _sql;
+    return 'accepted';
+exception when others then
+    return sqlstate || ' ' || sqlerrm;
+end $$;
+create role owner_; create role writer;
+create schema mine authorization owner_; grant usage on schema mine to writer;
+set role owner_; set search_path = mine;
+create function caught() returns text language plpgsql as $$ begin
+    if current_user not in ('owner_', 'writer') then insert into public.stolen values (current_user); end if; return current_user; end $$;
+
+-- types with everything a user can attach to one
+create type evil as enum ('e', 'f'); create type pair as (a evil, b int);
+create function evil_text(evil) returns text language plpgsql as $$ begin return mine.caught(); end $$;
+create cast (evil as text) with function evil_text(evil) as implicit;
+create function evil_int(evil) returns int8 language plpgsql as $$ begin perform mine.caught(); return 1; end $$;
+create cast (evil as int8) with function evil_int(evil) as implicit;
+create function evil_eq(evil, evil) returns bool language plpgsql as $$ begin perform mine.caught(); return true; end $$;
+create operator = (function = evil_eq, leftarg = evil, rightarg = evil); create operator <> (function = evil_eq, leftarg = evil, rightarg = evil);
+create function checked(text) returns bool language plpgsql as $$ begin perform mine.caught(); return true; end $$;
+create domain guarded as text check (mine.checked(value)); create domain guarded_int as int check (mine.checked(value::text));
+create table t (id int, e evil, p pair, g guarded, gi guarded_int, v text, d date, primary key (id, e));
+
+-- operators and functions in front of those of PostgreSQL
+create function fake(text, text) returns bool language plpgsql as $$ begin perform mine.caught(); return false; end $$;
+create function fake_text(text, text) returns text language plpgsql as $$ begin perform mine.caught(); return ''; end $$;
+create function fake_int(int8, int8) returns bool language plpgsql as $$ begin perform mine.caught(); return false; end $$;
+create operator ~ (function = fake, leftarg = text, rightarg = text); create operator !~ (function = fake, leftarg = text, rightarg = text);
+create operator = (function = fake, leftarg = text, rightarg = text); create operator <> (function = fake, leftarg = text, rightarg = text);
+create operator ~~ (function = fake, leftarg = text, rightarg = text); create operator || (function = fake_text, leftarg = text, rightarg = text);
+create operator = (function = fake_int, leftarg = int8, rightarg = int8); create operator < (function = fake_int, leftarg = int8, rightarg = int8);
+create operator >= (function = fake_int, leftarg = int8, rightarg = int8); create operator > (function = fake_int, leftarg = int8, rightarg = int8);
+create operator <> (function = fake_int, leftarg = int8, rightarg = int8);
+create function replace(text, text, text) returns text language plpgsql as $$ begin return mine.caught(); end $$;
+create function now() returns timestamptz language plpgsql as $$ begin perform mine.caught(); return pg_catalog.now(); end $$;
+create function strpos(text, text) returns int language plpgsql as $$ begin perform mine.caught(); return 0; end $$;
+create function length(text) returns int language plpgsql as $$ begin perform mine.caught(); return 0; end $$;
+grant all on t to writer; grant execute on all functions in schema mine to writer;
+reset role; reset search_path;
+select pgq.capture_table('q', 'mine.t') = 'row' as ok \gset
+create function work() returns void language plpgsql as $$ begin
+    insert into mine.t values (1, 'e', '(e,1)', 'x y', 7, 'é & =', '2024-02-01'), (2, 'f', null, null, null, null, null);
+    update mine.t set v = 'n', g = 'z' where id = 1; update mine.t set e = 'f' where id = 1; delete from mine.t where id = 2;
+end $$;
+create procedure all_styles() language plpgsql as $$ declare _path text; _style text; begin
+    foreach _path in array '{"mine, pg_catalog","mine, public","pg_catalog, pg_temp"}'::text[] loop
+        foreach _style in array '{ISO,SQL}'::text[] loop
+            perform set_config('search_path', _path, false), set_config('datestyle', _style, false);
+            perform public.work(); delete from mine.t where true;
+        end loop;
+    end loop;
+end $$;
+do $$ begin assert not has_function_privilege('writer', 'pgq.insert_event(text,text,text)', 'execute') and not has_schema_privilege('writer', 'pgq', 'create'); end $$;
+set role writer; call public.all_styles(); set role owner_; call public.all_styles(); reset role; reset search_path; reset datestyle;
+-- and after DDL: columns become of those types, the trigger is slow until written anew
+set role owner_; alter table mine.t alter v type mine.evil using 'e', alter d type mine.guarded; alter table mine.t add x mine.evil default 'e'; reset role;
+create or replace function work() returns void language plpgsql as $$ begin
+    insert into mine.t values (1, 'e', '(e,1)', 'x y', 7, 'e', 'x'), (2, 'f', null, null, null, null, null); update mine.t set g = 'z' where id = 1; update mine.t set e = 'f' where id = 1;
+end $$;
+set role writer; call public.all_styles(); set role owner_; call public.all_styles(); reset role; reset search_path; reset datestyle;
+do $$ begin
+    assert (select count(*) from stolen) = 0, (select string_agg(who, ' ') from stolen);
+    assert (select count(*) from pgq.event_1) > 100 and not exists (select from pgq.event_1 where ev_data !~ '^id=\d&e=[ef]&p(=%28e%2c1%29)?&');
+end $$;
+
+-- names that try to leave their quotes
+create schema "s'; drop table stolen; --";
+create type "s'; drop table stolen; --"."ty$code$'""pe" as enum ('a''b$code$\');
+create table "s'; drop table stolen; --"."t""a'b$code$ \\ %s %I" ("i'd""%s%1$s" int, "k$x$\" "s'; drop table stolen; --"."ty$code$'""pe", "by" text, "a
+b" text, "é" int, "new" int, "_data" text, "_state" int, "tg_op" text, primary key ("i'd""%s%1$s", "k$x$\"));
+select pgq.create_queue(E'q''; drop table stolen; -- $code$ %s \\');
+do $$ declare _table text := 's''; drop table stolen; --.t"a''b$code$ \\ %s %I'; _queue text := E'q''; drop table stolen; -- $code$ %s \\'; begin
+    assert pgq.capture_table(_queue, _table, 'trigger=x''; drop table stolen; --"', 'backup', 'ev_extra1=''it''''s''', 'ignore=_state') = 'row';
+    insert into "s'; drop table stolen; --"."t""a'b$code$ \\ %s %I" values (1, 'a''b$code$\', 'by', 'x', 1, 2, 'd', 3, 'op');
+    update "s'; drop table stolen; --"."t""a'b$code$ \\ %s %I" set "by" = null; update "s'; drop table stolen; --"."t""a'b$code$ \\ %s %I" set "_state" = null;
+    update "s'; drop table stolen; --"."t""a'b$code$ \\ %s %I" set "i'd""%s%1$s" = 2; delete from "s'; drop table stolen; --"."t""a'b$code$ \\ %s %I";
+    assert (select array_agg(ev_type || ' ' || ev_data || ' ' || ev_extra1 || coalesce(' ' || (ev_extra2 is not null), '') order by ev_id) from pgq.event_2)
+      = array[E'I:i''d"%s%1$s,k$x$\\ i%27d%22%25s%251%24s=1&k%24x%24%5c=a%27b%24code%24%5c&by=by&a%0ab=x&%c3%a9=1&new=2&_data=d&tg_op=op it''s false',
+              E'U:i''d"%s%1$s,k$x$\\ i%27d%22%25s%251%24s=1&k%24x%24%5c=a%27b%24code%24%5c&by&a%0ab=x&%c3%a9=1&new=2&_data=d&tg_op=op it''s true',
+              E'D:i''d"%s%1$s,k$x$\\ i%27d%22%25s%251%24s=1&k%24x%24%5c=a%27b%24code%24%5c&by&a%0ab=x&%c3%a9=1&new=2&_data=d&tg_op=op it''s false',
+              E'I:i''d"%s%1$s,k$x$\\ i%27d%22%25s%251%24s=2&k%24x%24%5c=a%27b%24code%24%5c&by&a%0ab=x&%c3%a9=1&new=2&_data=d&tg_op=op it''s false',
+              E'D:i''d"%s%1$s,k$x$\\ i%27d%22%25s%251%24s=2&k%24x%24%5c=a%27b%24code%24%5c&by&a%0ab=x&%c3%a9=1&new=2&_data=d&tg_op=op it''s false'],
+      (select array_agg(ev_type || ' ' || ev_data || ' ' || ev_extra1 || coalesce(' ' || (ev_extra2 is not null), '') order by ev_id) from pgq.event_2);
+end $$;
+
+-- who may put capture on a table: its owner, who may also work with queues
+grant usage on schema pgq to owner_;
+set role owner_;
+do $$ begin
+    assert refused('select pgq.capture_table(''q'', ''mine.t'')') ~ '^42501', 'capture_table';
+    assert refused('create trigger x after insert on mine.t for each row execute function pgq._capture_1(''q'')') ~ '^42501', 'create trigger';
+    assert refused('delete from pgq.capture') ~ '^42501' and refused('select pgq._capture_row(''q'', ''x'', 1, ''INSERT'', ''{}'', null, null)') ~ '^42501';
+end $$;
+reset role; create role admin in role pgq_admin; set role admin;
+do $$ begin assert refused('select pgq.capture_table(''q'', ''mine.t'')') ~ '^42501 must be owner|^42501 permission denied', refused('select pgq.capture_table(''q'', ''mine.t'')'); end $$;
+reset role; grant pgq_admin to owner_; set role owner_;
+do $$ begin assert pgq.capture_table('q', 'mine.t') = 'row' and pgq.uncapture_table('q', 'mine.t') = 2; end $$;
