@@ -37,7 +37,11 @@ async fn the_walk_through_works_as_written() -> Result<()> {
         cluster.psql("postgres", "create database shop owner shop")?;
     }
     let connstr = |n: usize| {
-        format!("host={} port={} dbname=shop user=shop", clusters[n].socket_dir().display(), clusters[n].port())
+        format!(
+            "host={} port={} dbname=shop user=shop",
+            clusters[n].socket_dir().display(),
+            clusters[n].port()
+        )
     };
     let dir = tempfile::tempdir()?;
     let programs = testkit::places::program_dir()?;
