@@ -7,12 +7,14 @@
 //!
 //! Order is the order of events, across all tables. Neighbouring inserts into one table with the same columns, and
 //! neighbouring deletes, may travel as one statement with several rows: the order among them makes no difference.
-//! Nothing else is folded.
+//! Nothing else is folded here; [`set`] takes over the tables of which a batch changes many rows, where the outcome is
+//! provably the same.
 //! Memory is bounded by bytes under way, not by the size of the batch.
 
 mod pipeline;
 mod routes;
 pub mod session;
+pub mod set;
 mod statement;
 mod target;
 
@@ -29,6 +31,7 @@ use tokio_postgres::{Client, Statement};
 
 pub use pipeline::{Counts, Pipeline, Purpose, TextParam};
 pub use routes::{Outcome, Routes};
+use set::SetTable;
 pub use statement::{Carried, Plan, plan};
 pub use target::{Column, TableShape, split_name};
 
@@ -40,12 +43,6 @@ const RUN_BYTES: usize = 256 << 10;
 const MAX_PARAMS: usize = 65_535;
 /// Statements kept prepared per table; more only with ever-changing column sets.
 const MAX_PREPARED: usize = 200;
-
-/// Changes whenever a column of the table does: each change writes a new version of a catalog row.
-const STAMP: &str = "select c.oid::text || ' ' || pg_catalog.string_agg(a.attnum::text || ':' || a.xmin::text, ',' order by a.attnum) \
-     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
-     join pg_catalog.pg_attribute a on a.attrelid = c.oid \
-     where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p') and a.attnum > 0 group by c.oid";
 
 /// One statement for one form of event.
 struct Prepared {
@@ -80,6 +77,7 @@ struct Known {
     /// Last batch in which table and stamp were looked at; the lock lasts as long.
     checked_in: u64,
     prepared: Vec<Prepared>,
+    set: SetTable,
 }
 
 /// Names and values of an event in the order in which statements count them.
@@ -144,7 +142,17 @@ struct Run {
 pub struct Tables {
     known: Vec<Known>,
     by_name: HashMap<String, usize>,
+    /// Counts batches, and the places inside a batch after which tables are to be looked at again.
     batch: u64,
+    /// Value of `batch` when the present batch began.
+    began: u64,
+    stamp: Option<Statement>,
+    /// Makes names of temporary tables.
+    next_tag: u64,
+    /// Statements that drop temporary tables which nobody uses any more.
+    stale: Vec<String>,
+    /// The table on whose set path the last failure was met.
+    set_failed: Option<Arc<str>>,
 }
 
 impl Tables {
@@ -166,13 +174,52 @@ pub struct Applier<'c> {
     run: Option<Run>,
     /// Each event alone: after a failure, and where several rows at once could make a difference.
     single: bool,
+    /// Whether tables may be changed by set.
+    sets: bool,
+    /// So many changes of a table go one by one in any case.
+    few: usize,
+    /// Tables with changes that wait or are staged.
+    pending: Vec<usize>,
+    waiting_bytes: usize,
+    line_bytes: usize,
+    turns: u32,
 }
 
 impl<'c> Applier<'c> {
     /// Begins a batch. With `single`, no two events share a statement: an error then names the exact event.
     pub fn new(client: &'c Client, tables: &'c mut Tables, single: bool) -> Self {
         tables.batch += 1;
-        Applier { pipeline: Pipeline::new(client), tables, run: None, single }
+        tables.began = tables.batch;
+        tables.set_failed = None;
+        for known in &mut tables.known {
+            known.set.begin();
+        }
+        Applier {
+            pipeline: Pipeline::new(client),
+            tables,
+            run: None,
+            single,
+            sets: false,
+            few: set::FEW_CHANGES,
+            pending: Vec::new(),
+            waiting_bytes: 0,
+            line_bytes: 0,
+            turns: 0,
+        }
+    }
+
+    /// As [`Applier::new`], applying by set where the outcome is provably the same. The session must have the replica
+    /// role. After a failure, ask [`Tables::set_has_failed`] whether ordered replay should have a try.
+    pub fn by_set(client: &'c Client, tables: &'c mut Tables) -> Self {
+        Applier::by_set_from(client, tables, set::FEW_CHANGES)
+    }
+
+    /// As [`Applier::by_set`], for tables with more than `few` changes in the batch.
+    pub fn by_set_from(client: &'c Client, tables: &'c mut Tables, few: usize) -> Self {
+        let mut applier = Applier::new(client, tables, false);
+        applier.sets = true;
+        applier.few = few;
+        applier
     }
 
     /// What has been applied and answered.
@@ -191,13 +238,27 @@ impl<'c> Applier<'c> {
         self.pipeline.next_of(stream).await
     }
 
-    /// Applies a change to the physical table `dest`.
+    /// Applies a change to the physical table `dest`. With `single_events` its handler wants each change to be applied
+    /// by itself and in order.
     ///
     /// # Errors
     /// What the server reports for this or an earlier change, naming event, transaction and table; a table or column
     /// that does not exist here.
-    pub async fn apply(&mut self, event: &Event, change: &RowChange<'_>, dest: &str) -> Result<()> {
+    pub async fn apply(
+        &mut self,
+        event: &Event,
+        change: &RowChange<'_>,
+        dest: &str,
+        single_events: bool,
+    ) -> Result<()> {
         let table = self.table(dest).await?;
+        if self.sets && self.offer(table, event, change, single_events).await? {
+            return Ok(());
+        }
+        self.apply_in_order(table, event, change).await
+    }
+
+    async fn apply_in_order(&mut self, table: usize, event: &Event, change: &RowChange<'_>) -> Result<()> {
         let form = Form::new(change);
         let found = self.tables.known[table].prepared.iter().position(|p| p.serves(&form));
         let prepared = match found {
@@ -232,6 +293,13 @@ impl<'c> Applier<'c> {
     /// # Errors
     /// The first failure.
     pub async fn flush(&mut self) -> Result<()> {
+        self.flush_sets().await?;
+        self.settle().await
+    }
+
+    /// Sends what was collected of single statements and waits for the answers. What waits for its table to be changed
+    /// by set goes on waiting.
+    async fn settle(&mut self) -> Result<()> {
         self.send_run().await?;
         self.pipeline.drain().await
     }
@@ -324,7 +392,7 @@ impl<'c> Applier<'c> {
         {
             return Ok(at);
         }
-        self.flush().await?;
+        self.settle().await?;
         let client = self.pipeline.client();
         let (schema, table) = split_name(dest);
         let sql = format!("{}.{}", skytools::quote::ident(schema), skytools::quote::ident(table));
@@ -338,11 +406,17 @@ impl<'c> Applier<'c> {
         };
         let lock = format!("lock table only {sql} in row exclusive mode");
         client.batch_execute(&lock).await.map_err(|e| missing(e.into()))?;
-        let stamp: String =
-            match client.query_typed_opt(STAMP, &[(&schema, Type::TEXT), (&table, Type::TEXT)]).await? {
-                Some(row) => row.try_get(0)?,
-                None => return Err(Error::state(format!("{dest} is not a table, or has no columns"))),
-            };
+        let query = match &self.tables.stamp {
+            Some(query) => query.clone(),
+            None => {
+                let query = client.prepare_typed(set::STAMP, &[Type::TEXT, Type::TEXT]).await?;
+                self.tables.stamp.insert(query).clone()
+            }
+        };
+        let stamp: String = match client.query_opt(&query, &[&schema, &table]).await? {
+            Some(row) => row.try_get(0)?,
+            None => return Err(Error::state(format!("{dest} is not a table, or has no columns"))),
+        };
         let batch = self.tables.batch;
         match known {
             Some(at) if self.tables.known[at].stamp == stamp => {
@@ -351,14 +425,16 @@ impl<'c> Applier<'c> {
             }
             _ => {
                 let shape = TableShape::require(client, dest, "on this node").await?;
+                let set = SetTable::new(set::Facts::load(client, dest).await?.unwrap_or_default());
                 let entry =
-                    Known { name: dest.into(), shape, stamp, checked_in: batch, prepared: Vec::new() };
+                    Known { name: dest.into(), shape, stamp, checked_in: batch, prepared: Vec::new(), set };
                 let at = known.unwrap_or(self.tables.known.len());
                 if at == self.tables.known.len() {
                     self.tables.known.push(entry);
                     self.tables.by_name.insert(dest.to_owned(), at);
                 } else {
-                    self.tables.known[at] = entry;
+                    let old = std::mem::replace(&mut self.tables.known[at], entry);
+                    self.tables.stale.extend(old.set.stage.map(|stage| stage.sql.drop));
                 }
                 Ok(at)
             }
@@ -366,7 +442,7 @@ impl<'c> Applier<'c> {
     }
 
     async fn prepare(&mut self, event: &Event, table: usize, form: &Form<'_>) -> Result<usize> {
-        self.flush().await?;
+        self.settle().await?;
         let known = &mut self.tables.known[table];
         if known.prepared.len() >= MAX_PREPARED {
             known.prepared.clear();

@@ -3,12 +3,12 @@
 //! All of them run in one transaction on one connection, so they take effect in the order in which they were sent,
 //! and after the first failure the server refuses the rest; the first error reported is the cause.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::stream::{FuturesOrdered, StreamExt};
-use futures_util::{FutureExt, Stream};
+use futures_util::{FutureExt, SinkExt, Stream};
 use pgq::change::Op;
 use skytools::{Error, Result};
 use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
@@ -126,8 +126,16 @@ impl Counts {
     }
 }
 
+/// What an answer is about.
+enum Subject {
+    /// A change of a table.
+    Change(Purpose),
+    /// Events on their way into the temporary table from which the named table is changed.
+    Stage(Arc<str>),
+}
+
 struct Answer {
-    purpose: Purpose,
+    subject: Subject,
     bytes: usize,
     rows: Result<u64, tokio_postgres::Error>,
 }
@@ -140,12 +148,19 @@ pub struct Pipeline<'c> {
     pending: FuturesOrdered<Pending<'c>>,
     bytes: usize,
     counts: Counts,
+    failed_stage: Option<Arc<str>>,
 }
 
 impl<'c> Pipeline<'c> {
     /// An empty pipeline on a connection that is in a transaction.
     pub fn new(client: &'c Client) -> Self {
-        Pipeline { client, pending: FuturesOrdered::new(), bytes: 0, counts: Counts::default() }
+        Pipeline {
+            client,
+            pending: FuturesOrdered::new(),
+            bytes: 0,
+            counts: Counts::default(),
+            failed_stage: None,
+        }
     }
 
     /// The connection; use it only after [`Pipeline::drain`].
@@ -167,6 +182,21 @@ impl<'c> Pipeline<'c> {
         self.counts.unchanged += 1;
     }
 
+    /// The table whose changes could not be staged.
+    pub(super) fn failed_stage(&self) -> Option<Arc<str>> {
+        self.failed_stage.clone()
+    }
+
+    /// Adds what was applied by other means than [`Pipeline::send`].
+    pub(super) fn count(&mut self, more: Counts) {
+        self.counts.inserts += more.inserts;
+        self.counts.updates += more.updates;
+        self.counts.deletes += more.deletes;
+        self.counts.truncates += more.truncates;
+        self.counts.missing_rows += more.missing_rows;
+        self.counts.unchanged += more.unchanged;
+    }
+
     /// Sends a statement; waits only while too much is under way.
     ///
     /// # Errors
@@ -182,12 +212,45 @@ impl<'c> Pipeline<'c> {
         self.bytes += bytes;
         self.pending.push_back(Box::pin(async move {
             let rows = client.execute_raw(&statement, params).await;
-            Answer { purpose, bytes, rows }
+            Answer { subject: Subject::Change(purpose), bytes, rows }
         }));
         // The request leaves when the future is first polled.
+        self.nudge()?;
+        self.make_room().await
+    }
+
+    /// Sends rows in the text format of COPY, without waiting for their arrival; `statement` is the COPY.
+    ///
+    /// # Errors
+    /// The failure of this or an earlier statement.
+    pub async fn copy(&mut self, statement: Statement, rows: Bytes, table: Arc<str>) -> Result<()> {
+        let client = self.client;
+        let bytes = rows.len();
+        self.bytes += bytes;
+        self.pending.push_back(Box::pin(async move {
+            let taken = async {
+                let mut sink = pin!(client.copy_in::<_, Bytes>(&statement).await?);
+                sink.send(rows).await?;
+                sink.as_mut().finish().await
+            };
+            Answer { subject: Subject::Stage(table), bytes, rows: taken.await }
+        }));
+        self.nudge()?;
+        self.make_room().await
+    }
+
+    /// Takes in the answers that are there, and lets copies go on, without waiting.
+    ///
+    /// # Errors
+    /// The failure that was answered.
+    pub fn nudge(&mut self) -> Result<()> {
         while let Some(Some(answer)) = self.pending.next().now_or_never() {
             self.account(answer)?;
         }
+        Ok(())
+    }
+
+    async fn make_room(&mut self) -> Result<()> {
         while self.pending.len() > MAX_STATEMENTS || (self.bytes > MAX_BYTES && self.pending.len() > 1) {
             self.step().await?;
         }
@@ -232,12 +295,17 @@ impl<'c> Pipeline<'c> {
 
     fn account(&mut self, answer: Answer) -> Result<()> {
         self.bytes -= answer.bytes;
-        match answer.rows {
-            Ok(rows) => {
-                self.counts.add(&answer.purpose, rows);
+        match (answer.subject, answer.rows) {
+            (Subject::Change(purpose), Ok(rows)) => {
+                self.counts.add(&purpose, rows);
                 Ok(())
             }
-            Err(error) => Err(answer.purpose.blame(error.into())),
+            (Subject::Stage(_), Ok(_)) => Ok(()),
+            (Subject::Change(purpose), Err(error)) => Err(purpose.blame(error.into())),
+            (Subject::Stage(table), Err(error)) => {
+                self.failed_stage = Some(Arc::clone(&table));
+                Err(Error::from(error).context(format!("staging changes of {table}")))
+            }
         }
     }
 }

@@ -90,7 +90,7 @@ impl Routes {
         {
             Replay::Skip => Ok(Outcome::Ignored),
             Replay::Apply => {
-                applier.apply(event, &change, &route.dest).await?;
+                applier.apply(event, &change, &route.dest, route.handler.single_events()).await?;
                 Ok(Outcome::Applied)
             }
         }

@@ -36,6 +36,11 @@ pub trait Handler: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Whether each change has to be applied by itself and in order, never folded with others of its row.
+    fn single_events(&self) -> bool {
+        false
+    }
+
     /// Words that `add-table` passes on to the trigger.
     fn trigger_args(&self) -> Vec<String> {
         Vec::new()

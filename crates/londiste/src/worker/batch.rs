@@ -48,17 +48,63 @@ pub(super) fn local_only(tables: &[TableRow], drop_execute: bool) -> String {
 
 impl Replay<'_> {
     /// Applies the batch and commits. On failure the connections must be dropped.
+    ///
+    /// What fails when applied by set is rolled back and replayed in order, which succeeds or names the event.
     pub async fn run(&self, batch: &BatchInfo, tables: &[TableRow], cache: &mut Tables) -> Result<Done> {
+        match self.attempt(batch, tables, cache, !self.single).await {
+            Err(e) if cache.set_has_failed() => {
+                self.target.batch_execute("rollback").await?;
+                let table = cache.after_rollback(&e);
+                tracing::info!(
+                    table = table.as_deref().unwrap_or_default(),
+                    reason = e.chain(),
+                    "replaying the batch in order"
+                );
+                self.attempt(batch, tables, cache, false).await
+            }
+            other => other,
+        }
+    }
+
+    async fn attempt(
+        &self,
+        batch: &BatchInfo,
+        tables: &[TableRow],
+        cache: &mut Tables,
+        sets: bool,
+    ) -> Result<Done> {
+        self.target.batch_execute("begin").await?;
+        let mut applier = if sets {
+            Applier::by_set(self.target, cache)
+        } else {
+            Applier::new(self.target, cache, self.single)
+        };
+        let played = self.play(batch, tables, &mut applier).await;
+        let (mut done, reloaded) = played.inspect_err(|e| applier.note_failure(e))?;
+        done.counts = applier.counts();
+        if sets && tracing::enabled!(tracing::Level::DEBUG) {
+            tracing::debug!(tick = batch.tick_id, tables = applier.describe(), "applied");
+        }
+        done.settled = self.settle(batch, reloaded.as_deref().unwrap_or(tables)).await?;
+        cascade::set_consumer_completed(self.target, self.queue, self.consumer, batch.tick_id).await?;
+        self.target.batch_execute("commit").await?;
+        Ok(done)
+    }
+
+    async fn play(
+        &self,
+        batch: &BatchInfo,
+        tables: &[TableRow],
+        applier: &mut Applier<'_>,
+    ) -> Result<(Done, Option<Vec<TableRow>>)> {
         let mut done = Done::default();
         let mut reloaded: Option<Vec<TableRow>> = None;
         let mut routes = Routes::to(tables.iter().filter(|t| t.is_replayed()))?;
-        self.target.batch_execute("begin").await?;
         let mut events = batch::events(self.source, batch.batch_id, self.fetch.as_deref()).await?;
-        let mut applier = Applier::new(self.target, cache, self.single);
         while let Some(event) = applier.next_of(&mut events).await? {
             let event = event?;
             done.events += 1;
-            match routes.replay(&mut applier, &event).await? {
+            match routes.replay(applier, &event).await? {
                 Outcome::Applied => {}
                 Outcome::Ignored => done.ignored += 1,
                 Outcome::NotARow => {
@@ -73,11 +119,7 @@ impl Replay<'_> {
             }
         }
         applier.flush().await?;
-        done.counts = applier.counts();
-        done.settled = self.settle(batch, reloaded.as_deref().unwrap_or(tables)).await?;
-        cascade::set_consumer_completed(self.target, self.queue, self.consumer, batch.tick_id).await?;
-        self.target.batch_execute("commit").await?;
-        Ok(done)
+        Ok((done, reloaded))
     }
 
     async fn other(&self, client: &Client, event: &Event, tables: &[TableRow]) -> Result<Effect> {

@@ -1,0 +1,782 @@
+//! Set-based apply against ordered apply: random histories go both ways, and rows, counts and errors must agree.
+//!
+//! The seed is printed; `SET_APPLY_SEED` repeats it, `SET_APPLY_ROUNDS` runs more.
+
+use std::collections::{BTreeMap, HashSet};
+
+use anyhow::{Context, Result, ensure};
+use londiste::apply::session::{self, SourceStyle};
+use londiste::apply::set::{Mode, Why, explain};
+use londiste::apply::{Applier, Counts, Tables};
+use pgq::{Event, NewEvent, change};
+use skytools::urlenc;
+use tokio_postgres::Client;
+
+/// A small generator of numbers; good enough to mix histories, and the same everywhere.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % sides
+    }
+
+    fn one_in(&mut self, n: u64) -> bool {
+        self.roll(n) == 0
+    }
+
+    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        &from[usize::try_from(self.roll(from.len() as u64)).unwrap()]
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Form {
+    Urlenc,
+    Sql,
+    Json,
+}
+
+/// A kind of table. `{s}` stands for the schema.
+struct Template {
+    name: &'static str,
+    ddl: &'static str,
+    key: &'static [&'static str],
+    /// Texts of the n-th key; several are one key in several spellings.
+    keys: fn(u64) -> Vec<Vec<String>>,
+    columns: &'static [&'static str],
+    form: Form,
+    by_set: bool,
+}
+
+fn s(parts: &[&str]) -> Vec<String> {
+    parts.iter().map(|p| (*p).to_owned()).collect()
+}
+
+fn integer(n: u64) -> Vec<Vec<String>> {
+    vec![vec![n.to_string()]]
+}
+
+fn numeric(n: u64) -> Vec<Vec<String>> {
+    vec![vec![format!("{n}")], vec![format!("{n}.0")], vec![format!("{n}.00")]]
+}
+
+fn instant(n: u64) -> Vec<Vec<String>> {
+    let hour = n % 10;
+    vec![
+        vec![format!("2024-01-01 {:02}:00:00+00", hour + 5)],
+        vec![format!("2024-01-01 {:02}:00:00+05", hour + 10)],
+        vec![format!("2024-01-01 {:02}:30:00-03:30", hour + 1)],
+    ]
+}
+
+fn caseless(n: u64) -> Vec<Vec<String>> {
+    vec![vec![format!("ab{n}")], vec![format!("AB{n}")], vec![format!("aB{n}")]]
+}
+
+fn padded(n: u64) -> Vec<Vec<String>> {
+    vec![vec![format!("a{n}")], vec![format!("a{n}  ")]]
+}
+
+fn composite(n: u64) -> Vec<Vec<String>> {
+    vec![vec![(n % 4).to_string(), format!("k\t{}", n / 4)]]
+}
+
+fn mixed(n: u64) -> Vec<Vec<String>> {
+    vec![
+        s(&[&(n % 4).to_string(), &format!("{}.5", n / 4)]),
+        s(&[&(n % 4).to_string(), &format!("{}.50", n / 4)]),
+    ]
+}
+
+const TEMPLATES: &[Template] = &[
+    Template {
+        name: "plain",
+        ddl: "create table {s} (id bigint primary key, n int not null, t text, amount numeric(8,2), at timestamptz, c char(3))",
+        key: &["id"],
+        keys: integer,
+        columns: &["n", "t", "amount", "at", "c"],
+        form: Form::Urlenc,
+        by_set: true,
+    },
+    Template {
+        name: "numeric key",
+        ddl: "create table {s} (id numeric primary key, t text)",
+        key: &["id"],
+        keys: numeric,
+        columns: &["t"],
+        form: Form::Urlenc,
+        by_set: true,
+    },
+    Template {
+        name: "numeric key with a modifier",
+        ddl: "create table {s} (id numeric(10,2) primary key, t text)",
+        key: &["id"],
+        keys: numeric,
+        columns: &["t"],
+        form: Form::Urlenc,
+        by_set: true,
+    },
+    Template {
+        name: "instant as key",
+        ddl: "create table {s} (id timestamptz primary key, t text, n int)",
+        key: &["id"],
+        keys: instant,
+        columns: &["t", "n"],
+        form: Form::Json,
+        by_set: true,
+    },
+    Template {
+        name: "citext key",
+        ddl: "create table {s} (id citext primary key, t citext)",
+        key: &["id"],
+        keys: caseless,
+        columns: &["t"],
+        form: Form::Urlenc,
+        by_set: true,
+    },
+    Template {
+        name: "caseless collation",
+        ddl: "create table {s} (id text collate caseless primary key, t text)",
+        key: &["id"],
+        keys: caseless,
+        columns: &["t"],
+        form: Form::Urlenc,
+        by_set: true,
+    },
+    Template {
+        name: "padded key",
+        ddl: "create table {s} (id char(6) primary key, t text)",
+        key: &["id"],
+        keys: padded,
+        columns: &["t"],
+        form: Form::Urlenc,
+        by_set: true,
+    },
+    Template {
+        name: "composite key",
+        ddl: "create table {s} (a int, \"B b\" text, n int, t text, primary key (\"B b\", a))",
+        key: &["a", "B b"],
+        keys: composite,
+        columns: &["n", "t"],
+        form: Form::Urlenc,
+        by_set: true,
+    },
+    Template {
+        name: "composite inexact key, not primary",
+        ddl: "create table {s} (a int not null, b numeric not null, n int, t text); create unique index on {s} (a, b)",
+        key: &["a", "b"],
+        keys: mixed,
+        columns: &["n", "t"],
+        form: Form::Json,
+        by_set: true,
+    },
+    Template {
+        name: "generated, identity, user types, a constant default",
+        ddl: "create table {s} (id bigint generated always as identity primary key, n int, m mood, ma mood[], \
+              twice int generated always as (n * 2) stored, more int not null default 7)",
+        key: &["id"],
+        keys: integer,
+        columns: &["n", "m", "ma"],
+        form: Form::Urlenc,
+        by_set: true,
+    },
+    Template {
+        name: "check",
+        ddl: "create table {s} (id int primary key, n int check (n <> 3), t text, check (length(t) < 20 or n is null or length(t) > 100))",
+        key: &["id"],
+        keys: integer,
+        columns: &["n", "t"],
+        form: Form::Urlenc,
+        by_set: true,
+    },
+    Template {
+        name: "partial updates",
+        ddl: "create table {s} (id int primary key, n int, t text)",
+        key: &["id"],
+        keys: integer,
+        columns: &["n", "t"],
+        form: Form::Sql,
+        by_set: true,
+    },
+    Template {
+        name: "only a key",
+        ddl: "create table {s} (id int primary key)",
+        key: &["id"],
+        keys: integer,
+        columns: &[],
+        form: Form::Urlenc,
+        by_set: true,
+    },
+    Template {
+        name: "another unique column",
+        ddl: "create table {s} (id int primary key, n int unique, t text)",
+        key: &["id"],
+        keys: integer,
+        columns: &["n", "t"],
+        form: Form::Urlenc,
+        by_set: false,
+    },
+    Template {
+        name: "no key",
+        ddl: "create table {s} (id int, n int, t text)",
+        key: &["id"],
+        keys: integer,
+        columns: &["n", "t"],
+        form: Form::Urlenc,
+        by_set: false,
+    },
+    Template {
+        name: "deferrable key",
+        ddl: "create table {s} (id int primary key deferrable, n int)",
+        key: &["id"],
+        keys: integer,
+        columns: &["n"],
+        form: Form::Urlenc,
+        by_set: false,
+    },
+    Template {
+        name: "a default by order",
+        ddl: "create table {s} (id int primary key, n int, nr serial)",
+        key: &["id"],
+        keys: integer,
+        columns: &["n"],
+        form: Form::Urlenc,
+        by_set: false,
+    },
+    Template {
+        name: "partitioned",
+        ddl: "create table {s} (id int primary key, n int) partition by range (id); \
+              create table {s}_1 partition of {s} for values from (minvalue) to (5); \
+              create table {s}_2 partition of {s} for values from (5) to (maxvalue)",
+        key: &["id"],
+        keys: integer,
+        columns: &["n"],
+        form: Form::Urlenc,
+        by_set: false,
+    },
+    Template {
+        name: "a trigger that fires and copies to another table",
+        ddl: "create table {s} (id int primary key, n int); \
+              create table if not exists {log} (n bigint generated always as identity, others bigint); \
+              create function {s}_f() returns trigger language plpgsql as \
+                $$begin insert into {log} (others) select count(*) from {first}; return null; end$$; \
+              create trigger fires after insert or update or delete on {s} for each row execute function {s}_f(); \
+              alter table {s} enable always trigger fires",
+        key: &["id"],
+        keys: integer,
+        columns: &["n"],
+        form: Form::Urlenc,
+        by_set: false,
+    },
+];
+
+fn value(dice: &mut Dice, column: &str) -> Option<String> {
+    if dice.one_in(8) && column != "n" || dice.one_in(400) {
+        return None;
+    }
+    Some(match column {
+        "n" => match dice.roll(300) {
+            0 => "3".to_owned(),
+            1 => "no number".to_owned(),
+            other => (other + 10).to_string(),
+        },
+        "amount" => format!("{}.{}", dice.roll(1000), dice.roll(1000)),
+        "at" => format!("2024-02-{:02} 10:00:00+0{}", dice.roll(28) + 1, dice.roll(9)),
+        "c" => (*dice.pick(&["", "a", "ab ", "abc"])).to_owned(),
+        "m" => (*dice.pick(&["sad", "ok", "it's \"fine\""])).to_owned(),
+        "ma" => (*dice.pick(&["{}", "{sad,NULL}", "{ok,ok}"])).to_owned(),
+        _ => match dice.roll(60) {
+            0 => "x".repeat(usize::try_from(dice.roll(9000)).unwrap() + 1000),
+            1 => "a\tb\\N\nc\r\u{e9}%&=+ '\"".to_owned(),
+            2 => String::new(),
+            _ => format!("text {}", dice.roll(1000)),
+        },
+    })
+}
+
+fn json(text: &str) -> String {
+    serde_json::to_string(text).unwrap()
+}
+
+/// Type and data of an event.
+fn write(
+    template: &Template,
+    op: char,
+    key: &[String],
+    row: &[(String, Option<String>)],
+) -> (String, String) {
+    let quoted = |v: &Option<String>| match v {
+        Some(text) => format!("'{}'", text.replace('\'', "''")),
+        None => "null".to_owned(),
+    };
+    let name = |n: &str| format!("\"{n}\"");
+    match template.form {
+        Form::Urlenc => (
+            format!("{op}:{}", template.key.join(",")),
+            urlenc::encode_row(row.iter().map(|(n, v)| (n, v.as_ref()))),
+        ),
+        Form::Json => {
+            let word = match op {
+                'I' => "INSERT",
+                'U' => "UPDATE",
+                _ => "DELETE",
+            };
+            let keys: Vec<String> = template.key.iter().map(|k| json(k)).collect();
+            let members: Vec<String> = row
+                .iter()
+                .map(|(n, v)| format!("{}: {}", json(n), v.as_ref().map_or("null".to_owned(), |v| json(v))))
+                .collect();
+            (
+                format!("{{\"op\":\"{word}\",\"table\":[\"x\",\"y\"],\"pkey\":[{}]}}", keys.join(",")),
+                format!("{{{}}}", members.join(", ")),
+            )
+        }
+        Form::Sql => {
+            let wheres: Vec<String> = template
+                .key
+                .iter()
+                .zip(key)
+                .map(|(k, v)| format!("{}={}", name(k), quoted(&Some(v.clone()))))
+                .collect();
+            let wheres = wheres.join(" and ");
+            let data = match op {
+                'I' => {
+                    let names: Vec<String> = row.iter().map(|(n, _)| name(n)).collect();
+                    let values: Vec<String> = row.iter().map(|(_, v)| quoted(v)).collect();
+                    format!("({}) values ({})", names.join(","), values.join(","))
+                }
+                'U' => {
+                    let (n, v) = &row[template.key.len() + key[0].len() % template.columns.len()];
+                    format!("{}={} where {wheres}", name(n), quoted(v))
+                }
+                _ => wheres,
+            };
+            (op.to_string(), data)
+        }
+    }
+}
+
+/// One step of a history.
+enum Step {
+    Change {
+        table: usize,
+        event: Event,
+    },
+    /// As EXECUTE: SQL between two changes, `{0}` the first table.
+    Sql(&'static str),
+}
+
+/// What keeps a history mostly valid: which keys exist in which table.
+struct Model {
+    rows: Vec<HashSet<u64>>,
+    id: i64,
+}
+
+impl Model {
+    fn step(&mut self, dice: &mut Dice, templates: &[&Template], keys: u64, calm: bool) -> Step {
+        self.id += 1;
+        if dice.one_in(250) {
+            return Step::Sql(*dice.pick(&["update {0} set id = id", "delete from {log}"]));
+        }
+        let table = usize::try_from(dice.roll(templates.len() as u64)).unwrap();
+        let template = templates[table];
+        if dice.one_in(200) {
+            self.rows[table].clear();
+            let event = Event::synthetic(self.id, 1, &NewEvent::new("R", "").extra1("x.y"));
+            return Step::Change { table, event };
+        }
+        let n = dice.roll(keys);
+        let there = self.rows[table].contains(&n);
+        let op = if !there && !dice.one_in(10) || (!calm && dice.one_in(1500)) {
+            self.rows[table].insert(n);
+            'I'
+        } else if dice.one_in(3) {
+            self.rows[table].remove(&n);
+            'D'
+        } else {
+            'U'
+        };
+        let spellings = (template.keys)(n);
+        let key = dice.pick(&spellings).clone();
+        let mut row: Vec<(String, Option<String>)> =
+            template.key.iter().zip(&key).map(|(k, v)| ((*k).to_owned(), Some(v.clone()))).collect();
+        for column in template.columns {
+            let mut value = value(dice, column);
+            if calm && (*column == "n") {
+                value = Some(if template.name == "another unique column" {
+                    n.to_string()
+                } else {
+                    "12".to_owned()
+                });
+            }
+            row.push(((*column).to_owned(), value));
+        }
+        if !calm && dice.one_in(2000) {
+            row.push(("nosuch".to_owned(), None));
+        }
+        let (ev_type, data) = write(template, op, &key, &row);
+        let event = Event::synthetic(self.id, 1, &NewEvent::new(ev_type, data).extra1("x.y"));
+        Step::Change { table, event }
+    }
+}
+
+fn dest(schema: &str, table: usize) -> String {
+    format!("{schema}.t{table}")
+}
+
+fn fill(sql: &str, schema: &str, table: usize) -> String {
+    sql.replace("{s}", &dest(schema, table))
+        .replace("{0}", &dest(schema, 0))
+        .replace("{first}", &dest(schema, 0))
+        .replace("{log}", &format!("{schema}.log"))
+}
+
+async fn play(applier: &mut Applier<'_>, steps: &[Step], schema: &str) -> skytools::Result<Counts> {
+    for step in steps {
+        match step {
+            Step::Change { table, event } => {
+                let change = change::decode(event)?.expect("a row change");
+                applier.apply(event, &change, &dest(schema, *table), false).await?;
+            }
+            Step::Sql(sql) => {
+                applier.flush_for_ddl().await?.batch_execute(&fill(sql, schema, 0)).await?;
+            }
+        }
+    }
+    applier.flush().await?;
+    Ok(applier.counts())
+}
+
+/// How a batch ended: its counts, or its error without the schema's name.
+type End = Result<Counts, String>;
+
+fn plain(error: &skytools::Error, schema: &str) -> String {
+    error.chain().replace(&format!("{schema}."), "")
+}
+
+async fn in_order(client: &Client, tables: &mut Tables, steps: &[Step], schema: &str) -> Result<End> {
+    client.batch_execute("begin").await?;
+    let mut applier = Applier::new(client, tables, true);
+    let played = play(&mut applier, steps, schema).await;
+    client.batch_execute(if played.is_ok() { "commit" } else { "rollback" }).await?;
+    Ok(played.map_err(|e| plain(&e, schema)))
+}
+
+/// As the worker does it. Also says how the tables were applied.
+async fn by_set(
+    client: &Client,
+    tables: &mut Tables,
+    steps: &[Step],
+    schema: &str,
+    few: usize,
+) -> Result<(End, String)> {
+    client.batch_execute("begin").await?;
+    let mut applier = Applier::by_set_from(client, tables, few);
+    let played = play(&mut applier, steps, schema).await;
+    let how = applier.describe();
+    match played {
+        Ok(counts) => {
+            client.batch_execute("commit").await?;
+            Ok((Ok(counts), how))
+        }
+        Err(error) => {
+            applier.note_failure(&error);
+            drop(applier);
+            client.batch_execute("rollback").await?;
+            if !tables.set_has_failed() {
+                // Whoever wants the exact event replays one by one, as the worker does after a failure.
+                let end = in_order(client, tables, steps, schema).await?;
+                ensure!(end.is_err(), "ordered replay succeeds after: {}", error.chain());
+                return Ok((end, String::new()));
+            }
+            tables.after_rollback(&error);
+            Ok((in_order(client, tables, steps, schema).await?, format!("failed: {}", error.chain())))
+        }
+    }
+}
+
+async fn rows(client: &Client, table: &str) -> Result<Vec<String>> {
+    let sql = format!("select r_::text from {table} r_ order by r_::text collate \"C\"");
+    Ok(client.query(&sql, &[]).await.with_context(|| table.to_owned())?.iter().map(|r| r.get(0)).collect())
+}
+
+async fn prepared(db: &testkit::TestDb) -> Result<Client> {
+    let client = db.connect().await?;
+    let style = SourceStyle::load(&client).await?;
+    session::prepare_apply(&client, "q", &style).await?;
+    Ok(client)
+}
+
+const TYPES: &str = "create extension citext; create type mood as enum ('sad', 'ok', 'it''s \"fine\"'); \
+     create collation caseless (provider = icu, locale = 'und-u-ks-level2', deterministic = false)";
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn random_histories_end_the_same_both_ways() -> Result<()> {
+    let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    let seed = number("SET_APPLY_SEED", u64::from(clock.subsec_nanos()) | 1);
+    let rounds = number("SET_APPLY_ROUNDS", 40);
+    println!("SET_APPLY_SEED={seed}");
+    let db = testkit::database().await?;
+    db.connect().await?.batch_execute(TYPES).await?;
+    let mut dice = Dice(seed);
+    let mut used: BTreeMap<&str, u64> = BTreeMap::new();
+    let (mut failures, mut missing) = (0, 0);
+    for round in 0..rounds {
+        // Every template has its turn; the others come by chance.
+        let first = &TEMPLATES[usize::try_from(round).unwrap() % TEMPLATES.len()];
+        let mut templates = vec![first];
+        for _ in 0..dice.roll(3) {
+            templates.push(dice.pick(TEMPLATES));
+        }
+        let (ordered, sets) = (prepared(&db).await?, prepared(&db).await?);
+        for schema in ["a", "b"] {
+            ordered
+                .batch_execute(&format!("drop schema if exists {schema} cascade; create schema {schema}"))
+                .await?;
+            ordered
+                .batch_execute(&format!(
+                    "create table {schema}.log (n bigint generated always as identity, others bigint)"
+                ))
+                .await?;
+            for (table, template) in templates.iter().enumerate() {
+                ordered.batch_execute(&fill(template.ddl, schema, table)).await.context(template.name)?;
+            }
+        }
+        let (mut cache_a, mut cache_b) = (Tables::new(), Tables::new());
+        let mut model = Model { rows: vec![HashSet::new(); templates.len()], id: 0 };
+        let few = *dice.pick(&[0, 3, 60]);
+        let keys = *dice.pick(&[4, 15]);
+        for batch in 0..3 {
+            let calm = batch == 0 || dice.one_in(2);
+            let before = model.rows.clone();
+            let steps: Vec<Step> =
+                (0..100 + dice.roll(500)).map(|_| model.step(&mut dice, &templates, keys, calm)).collect();
+            let place = format!(
+                "seed {seed}, round {round}, batch {batch}, few {few}, tables {:?}",
+                templates.iter().map(|t| t.name).collect::<Vec<_>>()
+            );
+            let expected = in_order(&ordered, &mut cache_a, &steps, "a").await?;
+            let (end, how) = by_set(&sets, &mut cache_b, &steps, "b", few).await.context(place.clone())?;
+            ensure!(end == expected, "{place}: in order {expected:?}, by set {end:?} ({how})");
+            match &end {
+                Ok(counts) => missing += counts.missing_rows,
+                Err(_) => {
+                    failures += 1;
+                    model.rows = before;
+                }
+            }
+            for (table, template) in templates.iter().enumerate() {
+                let (a, b) =
+                    (rows(&ordered, &dest("a", table)).await?, rows(&ordered, &dest("b", table)).await?);
+                ensure!(a == b, "{place}: table {table}: in order {a:#?}, by set {b:#?} ({how})");
+                let said =
+                    how.split(", ").find(|part| part.starts_with(&dest("b", table))).unwrap_or_default();
+                let set = said.contains(" by set");
+                ensure!(template.by_set || !set, "{place}: {how}");
+                *used.entry(template.name).or_default() += u64::from(set);
+            }
+            let (a, b) = (rows(&ordered, "a.log").await?, rows(&ordered, "b.log").await?);
+            ensure!(a.len() == b.len(), "{place}: the trigger's log has {} and {} rows", a.len(), b.len());
+            let seen = |rows: &[String]| {
+                rows.iter().map(|r| r.rsplit(',').next().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+            };
+            ensure!(seen(&a) == seen(&b), "{place}: the trigger has seen different states");
+        }
+    }
+    println!("{failures} failed batches, {missing} missing rows, by set: {used:?}");
+    ensure!(missing > 0, "no history has missed a row");
+    for template in TEMPLATES.iter().filter(|t| t.by_set && rounds >= 40) {
+        ensure!(used.get(template.name).is_some_and(|n| *n > 0), "{} has never gone by set", template.name);
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_obstacle_is_found_in_the_catalog() -> Result<()> {
+    let db = testkit::database().await?;
+    let client = db.connect().await?;
+    client.batch_execute(TYPES).await?;
+    client
+        .batch_execute(
+            "create domain positive as int check (value > 0); create function two() returns int language sql as 'select 2'; \
+             create function nothing() returns trigger language plpgsql as 'begin return null; end'",
+        )
+        .await?;
+    let name = |s: &str| s.to_owned();
+    let ordered = |why: Why| Mode::Ordered(why);
+    let cases: &[(&str, Mode)] = &[
+        ("create table t (id int primary key, v text check (v <> ''), w int references t)", Mode::Set),
+        ("create table t (id int primary key deferrable)", ordered(Why::DeferrableKey(name("t_pkey")))),
+        ("create table t (id int, v int unique)", ordered(Why::NullableKey(name("v")))),
+        ("create table t (id int)", ordered(Why::NoKey)),
+        ("create table t (id int primary key, v int unique)", ordered(Why::OtherUnique(name("t_v_key")))),
+        (
+            "create table t (id int primary key, r int4range, exclude using gist (r with &&))",
+            ordered(Why::Exclusion(name("t_r_excl"))),
+        ),
+        (
+            "create table t (id int not null); create unique index u on t (id) where id > 0",
+            ordered(Why::OtherUnique(name("u"))),
+        ),
+        (
+            "create table t (id int not null); create unique index u on t ((id + 1))",
+            ordered(Why::OtherUnique(name("u"))),
+        ),
+        (
+            "create table t (id text not null); create unique index u on t (id collate caseless)",
+            ordered(Why::KeyEquality(name("u"))),
+        ),
+        (
+            "create table t (id text not null); create unique index u on t (id text_pattern_ops)",
+            ordered(Why::KeyEquality(name("u"))),
+        ),
+        ("create table t (id int not null, v int); create unique index u on t (id) include (v)", Mode::Set),
+        ("create table t (id int primary key) partition by list (id)", ordered(Why::Inheritance)),
+        (
+            "create table p (id int); create table t (primary key (id)) inherits (p)",
+            ordered(Why::Inheritance),
+        ),
+        ("create table t (id int primary key, p positive)", ordered(Why::Domain(name("p")))),
+        ("create table t (id int primary key, p positive[])", Mode::Set),
+        (
+            "create table t (id int primary key, v int default two())",
+            ordered(Why::DefaultFunction(name("v"))),
+        ),
+        (
+            "create table t (id int primary key, v int check (v <> two()))",
+            ordered(Why::Check { name: name("t_v_check"), function: true }),
+        ),
+        (
+            "create table t (id int primary key, v mood check (v <> 'sad'))",
+            ordered(Why::Check { name: name("t_v_check"), function: false }),
+        ),
+        (
+            "create table t (id int primary key, v int generated always as identity)",
+            ordered(Why::Identity(name("v"))),
+        ),
+        (
+            "create table t (id int primary key); create trigger a after insert on t execute function nothing(); \
+             create trigger b after insert on t execute function nothing(); alter table t enable replica trigger b",
+            ordered(Why::Trigger(name("b"))),
+        ),
+        (
+            "create table t (id int primary key); create trigger a after insert on t execute function nothing()",
+            Mode::Set,
+        ),
+        (
+            "create table t (id int primary key); create rule r as on insert to t do instead nothing; alter table t enable always rule r",
+            ordered(Why::Rule(name("r"))),
+        ),
+    ];
+    for (ddl, mode) in cases {
+        client.batch_execute(&format!("begin; {ddl}")).await.context(*ddl)?;
+        ensure!(
+            explain(&client, "public.t").await? == *mode,
+            "{ddl}: {}",
+            explain(&client, "public.t").await?
+        );
+        client.batch_execute("rollback").await?;
+    }
+    ensure!(explain(&client, "public.t").await.is_err());
+    Ok(())
+}
+
+/// An insert of rows `from..=to`.
+fn inserts(from: i64, to: i64) -> Vec<Step> {
+    (from..=to)
+        .map(|id| {
+            let new = NewEvent::new("I:id", format!("id={id}&v=text+{id}")).extra1("x.y");
+            Step::Change { table: 0, event: Event::synthetic(id, 1, &new) }
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_of_the_table_between_batches_are_noticed_and_the_catalog_does_not_grow() -> Result<()> {
+    let db = testkit::database().await?;
+    let (client, other) = (prepared(&db).await?, db.connect().await?);
+    other.batch_execute("create schema b; create table b.t0 (id int primary key, v text)").await?;
+    let mut cache = Tables::new();
+    let mut id = 0;
+    let mut batch = async |cache: &mut Tables| -> Result<String> {
+        id += 100;
+        let (end, how) = by_set(&client, cache, &inserts(id - 99, id), "b", 10).await?;
+        ensure!(end.as_ref().is_ok_and(|c| c.inserts == 100), "{end:?}");
+        Ok(how)
+    };
+    ensure!(batch(&mut cache).await? == "b.t0: 100 by set");
+    let written = "select pg_current_wal_insert_lsn()::text, \
+         (select count(*) from pg_class), (select sum(n_tup_ins + n_tup_upd + n_tup_del)::int8 from pg_stat_sys_tables where schemaname = 'pg_catalog')";
+    let row = other.query_one(written, &[]).await?;
+    let (classes, changes): (i64, i64) = (row.get(1), row.get(2));
+    for _ in 0..5 {
+        ensure!(batch(&mut cache).await? == "b.t0: 100 by set");
+    }
+    let row = other.query_one(written, &[]).await?;
+    ensure!(
+        row.get::<_, i64>(1) == classes && row.get::<_, i64>(2) <= changes + 20,
+        "{row:?} after {changes}"
+    );
+    for (ddl, how) in [
+        ("create unique index other on b.t0 (v)", "b.t0: 100 in order (unique index other besides the key)"),
+        ("drop index b.other", "b.t0: 100 by set"),
+        ("alter table b.t0 add w int default 5", "b.t0: 100 by set"),
+        (
+            "alter table b.t0 alter w set default random() * 10",
+            "b.t0: 100 in order (column w, which is not in the events, has a default that may depend on order)",
+        ),
+        ("alter table b.t0 drop w, alter v type varchar(30)", "b.t0: 100 by set"),
+        (
+            "create rule r as on update to b.t0 do also nothing; alter table b.t0 enable always rule r",
+            "b.t0: 100 in order (rule r applies during replay)",
+        ),
+        ("drop rule r on b.t0; alter table b.t0 add check (length(v) > 2)", "b.t0: 100 by set"),
+        ("create table b.child () inherits (b.t0)", "b.t0: 100 in order (partitioned or inherited)"),
+        (
+            "drop table b.child; alter table b.t0 rename v to x; alter table b.t0 add v text",
+            "b.t0: 100 in order (check constraint t0_v_check uses a column that is not in the events)",
+        ),
+        ("alter table b.t0 drop x", "b.t0: 100 by set"),
+        // The temporary tables hold on to nothing of the user's.
+        ("create type mood as enum ('a'); alter table b.t0 add m mood", "b.t0: 100 by set"),
+        ("alter table b.t0 drop m; drop type mood", "b.t0: 100 by set"),
+    ] {
+        other.batch_execute(ddl).await.context(ddl)?;
+        let said = batch(&mut cache).await.context(ddl)?;
+        ensure!(said == how, "{ddl}: {said}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_in_the_way_is_named_by_its_event() -> Result<()> {
+    let db = testkit::database().await?;
+    let (client, other) = (prepared(&db).await?, db.connect().await?);
+    other.batch_execute("create schema b; create table b.t0 (id int primary key, v text); insert into b.t0 values (57, 'here')").await?;
+    let mut cache = Tables::new();
+    let (end, how) = by_set(&client, &mut cache, &inserts(1, 100), "b", 10).await?;
+    let error = end.expect_err("a duplicate");
+    ensure!(error.contains("[ev_id=57,") && error.contains("duplicate key"), "{error}");
+    ensure!(how.contains("failed"), "{how}");
+    // Inserted and deleted again: nothing is left to insert, and yet it is an error.
+    let mut steps = inserts(1, 100);
+    for id in 1..=100_i64 {
+        let gone = NewEvent::new("D:id", format!("id={id}&v")).extra1("x.y");
+        steps.push(Step::Change { table: 0, event: Event::synthetic(100 + id, 1, &gone) });
+    }
+    let (end, _) = by_set(&client, &mut Tables::new(), &steps, "b", 10).await?;
+    ensure!(end.expect_err("a duplicate").contains("[ev_id=57,"));
+    other.batch_execute("delete from b.t0").await?;
+    let (end, how) = by_set(&client, &mut Tables::new(), &steps, "b", 10).await?;
+    let counts = end.map_err(anyhow::Error::msg)?;
+    ensure!((counts.inserts, counts.deletes, counts.missing_rows) == (100, 100, 0), "{counts:?}");
+    ensure!(how == "b.t0: 200 by set", "{how}");
+    Ok(())
+}
