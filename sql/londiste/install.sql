@@ -4,6 +4,7 @@
 \ir structure/adopt.sql
 \ir structure/roles.sql
 \ir structure/tables.sql
+\ir structure/copy_range.sql
 
 \ir functions/londiste._check_capture.sql
 \ir functions/londiste._check_table.sql

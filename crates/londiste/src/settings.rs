@@ -8,6 +8,8 @@ use skytools::config::Config;
 use skytools::db::{ConnectString, Connection};
 use skytools::{Error, Result};
 
+use crate::command::expansion::glob_matches;
+
 /// Settings of a worker and its copies.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -29,6 +31,8 @@ pub struct Settings {
     pub local_watermark_period: Duration,
     /// Copies at once.
     pub parallel_copies: usize,
+    /// How tables are copied by ranges.
+    pub ranges: RangeSettings,
     /// Fetch only events of local tables.
     pub local_only: bool,
     /// With `local_only`: leave out EXECUTE events too.
@@ -41,6 +45,43 @@ pub struct Settings {
     pub connection_lifetime: Duration,
     /// Where another process of this worker says that it runs.
     pub pidfile: Option<PathBuf>,
+}
+
+/// When and how one table is copied by ranges.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RangeSettings {
+    /// Tables that are copied by ranges whatever their size (`threaded_copy_tables`; `*` and `?`).
+    pub tables: Vec<String>,
+    /// Connections that load one table at once (`threaded_copy_pool_size`).
+    pub workers: usize,
+    /// Other tables from this many bytes on (`copy_ranges_from`); 0: none.
+    pub from_bytes: u64,
+    /// Bytes of the source's table in one range (`copy_range_size`); 0: by the size of the table.
+    pub range_bytes: u64,
+    /// `maintenance_work_mem` of a session that builds an index (`copy_index_memory`), as the server reads it.
+    pub index_memory: Option<String>,
+}
+
+impl RangeSettings {
+    fn read(config: &Config) -> Result<Self> {
+        let workers = usize::try_from(config.get_int("threaded_copy_pool_size", 2)?).unwrap_or(0);
+        if !(1..=64).contains(&workers) {
+            return Err(config.key_error("threaded_copy_pool_size", "must be between 1 and 64"));
+        }
+        Ok(RangeSettings {
+            tables: config.get_list("threaded_copy_tables")?,
+            workers,
+            from_bytes: config.get_bytes("copy_ranges_from", 128 << 20)?,
+            range_bytes: config.get_bytes("copy_range_size", 0)?,
+            index_memory: config.get_opt("copy_index_memory")?,
+        })
+    }
+
+    /// Whether a table of that name and size is to be copied by ranges.
+    pub fn wants(&self, table: &str, bytes: u64) -> bool {
+        self.tables.iter().any(|glob| glob_matches(glob, table))
+            || (self.from_bytes > 0 && bytes >= self.from_bytes)
+    }
 }
 
 impl Settings {
@@ -92,6 +133,7 @@ impl Settings {
             global_watermark_period: config.get_duration("global_wm_publish_period", 300.0)?,
             local_watermark_period: config.get_duration("local_wm_publish_period", 300.0)?,
             parallel_copies,
+            ranges: RangeSettings::read(config)?,
             local_only: config.get_bool("local_only", false)?,
             local_only_drop_execute: config.get_bool("local_only_drop_execute", false)?,
             lock_timeout: config.get_duration("lock_timeout", 10.0)?,

@@ -6,7 +6,7 @@
 --   the root the table leaves the whole cascade.
 --
 -- Returns:  200 removed; 400 not found, or not registered locally
--- Writes:   londiste.table_info, seq_info; on the root events londiste.remove-table
+-- Writes:   londiste.table_info, copy_range, seq_info; on the root events londiste.remove-table
 --           and londiste.remove-seq
 -- ----------------------------------------------------------------------
 create or replace function londiste.local_remove_table(
@@ -40,7 +40,7 @@ begin
 
         -- Half copied data would not fit the constraints.  What sibling queues
         -- have copied into the same table must stay.
-        if l_row.dropped_ddl is not null then
+        if l_row.dropped_ddl is not null and londiste.find_table_oid(l_row.dest_table) is not null then
             perform 1
                from londiste.table_info t
                join pgq_node.node_info n on n.queue_name = t.queue_name
@@ -55,6 +55,7 @@ begin
             execute l_row.dropped_ddl;
         end if;
 
+        delete from londiste.copy_range where queue_name = i_queue_name and table_name = l_table;
         update londiste.table_info
            set local = false,
                merge_state = null,

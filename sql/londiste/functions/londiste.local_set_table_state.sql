@@ -8,7 +8,7 @@
 --   200  set
 --   404  no such table
 --   405  the copy has dropped objects that it must put back first
--- Writes:  londiste.table_info
+-- Writes:  londiste.table_info, copy_range
 -- ----------------------------------------------------------------------
 create or replace function londiste.local_set_table_state(
     in i_queue_name text,
@@ -30,6 +30,9 @@ begin
        and local
        and (dropped_ddl is null or i_merge_state in ('in-copy', 'catching-up'));
     if found then
+        if i_merge_state is null or i_merge_state = 'ok' then
+            delete from londiste.copy_range where queue_name = i_queue_name and table_name = l_table;
+        end if;
         ret_code := 200;
         ret_note := format('Table %s state set to %L', l_table, i_merge_state);
         return;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use pgq::Event;
-use pgq::change;
+use pgq::change::{self, Op, RowChange};
 use skytools::{Error, Result};
 
 use super::Applier;
@@ -17,7 +17,16 @@ use crate::table::TableRow;
 struct Route {
     dest: Arc<str>,
     snapshot: Option<Snapshot>,
+    /// Changes visible here may be in the rows already, or not.
+    repeated: Option<Snapshot>,
     handler: Box<dyn Handler>,
+}
+
+impl Route {
+    /// Whether the row that the change leaves has to replace whatever is there.
+    fn replaces(&self, change: &RowChange<'_>, txid: i64) -> bool {
+        matches!(change.op, Op::Insert | Op::Update) && self.repeated.as_ref().is_some_and(|s| s.contains(txid))
+    }
 }
 
 /// The tables that one party replays, by name in the queue.
@@ -45,10 +54,18 @@ impl Routes {
         for row in tables {
             let handler = handler::build(row.attrs.handler())
                 .map_err(|e| e.context(format!("handler of table {}", row.table_name)))?;
-            let route = Route { dest: row.dest().into(), snapshot: row.custom_snapshot.clone(), handler };
+            let route = Route { dest: row.dest().into(), snapshot: row.custom_snapshot.clone(), repeated: None, handler };
             routes.insert(row.table_name.clone(), route);
         }
         Ok(Routes(routes))
+    }
+
+    /// The table's rows were read with several snapshots, `first` being the earliest: what `first` does not contain and
+    /// the latest (the row's own) does is applied so that it does not matter whether it is in the rows already.
+    pub fn repeat_from(&mut self, table: &str, first: Snapshot) {
+        if let Some(route) = self.0.get_mut(table) {
+            route.repeated = route.snapshot.replace(first);
+        }
     }
 
     /// Applies an event if it changes a row of one of the tables.
@@ -89,6 +106,13 @@ impl Routes {
             .map_err(|e| e.context(format!("event {} of {}", event.id(), change.table)))?
         {
             Replay::Skip => Ok(Outcome::Ignored),
+            Replay::Apply if route.replaces(&change, event.txid()) => {
+                let gone = RowChange { op: Op::Delete, ..change.clone() };
+                applier.apply(event, &gone, &route.dest, true).await?;
+                let there = RowChange { op: Op::Insert, ..change };
+                applier.apply(event, &there, &route.dest, true).await?;
+                Ok(Outcome::Applied)
+            }
             Replay::Apply => {
                 applier.apply(event, &change, &route.dest, route.handler.single_events()).await?;
                 Ok(Outcome::Applied)

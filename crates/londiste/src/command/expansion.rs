@@ -30,7 +30,7 @@ pub fn full_name(name: &str) -> String {
 }
 
 /// Whether `name` matches `pattern`, where `*` is any text and `?` any one character.
-fn glob_matches(pattern: &str, name: &str) -> bool {
+pub(crate) fn glob_matches(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
     let (mut p, mut n) = (0, 0);
     // Where to go on when what follows the latest star does not match: the star, and one character more of the name.

@@ -80,6 +80,10 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
             .map_err(place)?
             .log();
         }
+        if let Some(row) = rows.iter().find(|t| t.table_name == *name && t.dropped_ddl.is_some()) {
+            crate::copy::abandon(tx.client(), queue, row).await.map_err(place)?;
+            continue;
+        }
         let none: Option<&str> = None;
         call(
             &tx,

@@ -8,9 +8,11 @@ use skytools::{Error, Result, quote};
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
+use super::dropped::{Statement, Step};
+
 /// Ordinary indexes of a table with the constraint they implement, if any.
 const SIMPLE_INDEXES: &str = "select n.nspname::text, ic.relname::text, pg_catalog.pg_get_indexdef(i.indexrelid), \
-            con.conname::text, con.contype::text, con.condeferrable, con.condeferred \
+            con.conname::text, con.contype::text, con.condeferrable, con.condeferred, i.indisunique \
        from pg_catalog.pg_index i \
        join pg_catalog.pg_class ic on ic.oid = i.indexrelid \
        join pg_catalog.pg_namespace n on n.oid = ic.relnamespace \
@@ -37,6 +39,8 @@ struct Index {
     name: String,
     drop: String,
     create: Vec<String>,
+    unique: bool,
+    primary: bool,
 }
 
 impl Index {
@@ -55,7 +59,8 @@ impl Index {
                 format!("alter table {table} drop constraint {}", quote::ident(constraint.name))
             }
         };
-        Index { name: name.to_owned(), drop, create }
+        let primary = constraint.is_some_and(|c| c.primary);
+        Index { name: name.to_owned(), drop, create, unique: constraint.is_some(), primary }
     }
 }
 
@@ -100,8 +105,9 @@ pub async fn drop_simple(client: &Client, table_sql: &str, table_oid: u32) -> Re
             }),
             None => None,
         };
-        let index =
+        let mut index =
             Index::new(table_sql, row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, constraint.as_ref());
+        index.unique = row.try_get(7)?;
         client.batch_execute("savepoint index_drop").await?;
         match client.batch_execute(&index.drop).await {
             Ok(()) => dropped.push(index),
@@ -120,6 +126,25 @@ impl Dropped {
     /// Number of indexes.
     pub fn count(&self) -> usize {
         self.0.len()
+    }
+
+    /// What brings them back, the primary key first, to be stored.
+    pub fn statements(&self) -> Vec<Statement> {
+        self.0
+            .iter()
+            .flat_map(|index| {
+                index.create.iter().enumerate().map(|(i, sql)| Statement {
+                    step: match (i, index.primary, index.unique) {
+                        (0, true, _) => Step::Key,
+                        (0, false, true) => Step::Unique,
+                        (0, false, false) => Step::Plain,
+                        (_, true, _) => Step::KeyConstraint,
+                        (_, false, _) => Step::Constraint,
+                    },
+                    sql: sql.clone(),
+                })
+            })
+            .collect()
     }
 
     /// Builds the indexes again.

@@ -6,7 +6,7 @@ use skytools::{Error, ErrorKind, Result, quote};
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
-use super::indexes;
+use super::{indexes, ranges};
 use super::transfer::{Columns, Progress, transfer};
 use crate::apply::TableShape;
 use crate::snapshot::Snapshot;
@@ -138,6 +138,7 @@ pub async fn load(source: &Client, target: &Client, task: &Load<'_>) -> Result<L
     if let Some(ddl) = &task.row.dropped_ddl {
         restore_stored_ddl(target, task.queue, &task.row.table_name, ddl).await?;
     }
+    ranges::forget(target, task.queue, &task.row.table_name).await?;
     sync::set_state(target, task.queue, &task.row.table_name, Some(&snapshot), MergeState::CatchingUp)
         .await?;
     target.batch_execute("commit").await?;
@@ -154,7 +155,7 @@ pub async fn load(source: &Client, target: &Client, task: &Load<'_>) -> Result<L
     Ok(Loaded { rows, bytes, snapshot })
 }
 
-async fn lock(target: &Client, dest: &str, lock_timeout: Duration) -> Result<()> {
+pub(super) async fn lock(target: &Client, dest: &str, lock_timeout: Duration) -> Result<()> {
     let (schema, table) = crate::apply::split_name(dest);
     let sql = format!("{}.{}", quote::ident(schema), quote::ident(table));
     set_lock_timeout(target, "set local", lock_timeout).await?;
@@ -171,7 +172,7 @@ async fn lock(target: &Client, dest: &str, lock_timeout: Duration) -> Result<()>
     set_lock_timeout(target, "set local", Duration::ZERO).await
 }
 
-fn warn_about(columns: &Columns, dest: &str) {
+pub(super) fn warn_about(columns: &Columns, dest: &str) {
     if !columns.only_source.is_empty() {
         tracing::warn!(
             table = dest,

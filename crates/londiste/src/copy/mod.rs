@@ -4,15 +4,18 @@
 //! protocol of [`crate::sync`], and an advisory lock on the target lets only one of them work on a table.
 
 mod command;
+mod dropped;
 mod indexes;
 mod load;
 mod lock;
 mod position;
+mod ranges;
 mod source;
 mod task;
 mod transfer;
 
 pub use command::{Args, command};
+pub use ranges::abandon;
 pub use load::{Load, Loaded, drop_fkeys, load};
 pub use position::{retire, sweep};
 pub use source::{Source, poke};

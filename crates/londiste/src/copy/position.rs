@@ -5,6 +5,7 @@ use skytools::{Error, ErrorKind, Result};
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
+use super::ranges;
 use super::source::{self, Source};
 use crate::settings::Settings;
 use crate::table::MergeState;
@@ -37,7 +38,9 @@ pub async fn register(
     match (there, &here) {
         (Some(_), Some((node, _))) if *node == source.node && !fresh => return Ok(Registered::Ready),
         _ if !fresh => return Ok(Registered::Lost),
-        _ => {}
+        // What was loaded so far can be caught up from here only.
+        (Some(_), Some((node, _))) if *node == source.node => {}
+        _ => ranges::forget(target, queue, table).await?,
     }
     source
         .connection

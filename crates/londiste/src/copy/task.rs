@@ -9,16 +9,18 @@ use skytools::db::Connection;
 use skytools::{Error, ErrorKind, Result, quote};
 use tokio_postgres::Client;
 
+use super::dropped::{Stored, rebuild};
 use super::load::{Load, load, restore_stored_ddl};
 use super::lock::try_lock;
 use super::position::{self, Registered};
+use super::ranges::{self, RangeLoad, abandon};
 use super::source::{self, Source};
 use super::transfer::Progress;
 use crate::apply::session::{self, Role, SourceStyle};
 use crate::apply::{Applier, Counts, Routes, Tables};
 use crate::handler;
 use crate::settings::Settings;
-use crate::snapshot;
+use crate::snapshot::{self, Snapshot};
 use crate::sync::{self, Bell, Contradiction, Input, Listener, Step};
 use crate::table::{MergeState, TableRow};
 
@@ -188,7 +190,12 @@ impl Copier {
                 table = self.table,
                 "the copy's position on its source is gone, the table is copied again"
             );
-            sync::set_state(target, &self.settings.queue, &self.table, None, state).await?;
+            target.batch_execute("begin").await?;
+            match self.row(target).await? {
+                Some(row) if row.dropped_ddl.is_some() => abandon(target, &self.settings.queue, &row).await?,
+                _ => sync::set_state(target, &self.settings.queue, &self.table, None, state).await?,
+            }
+            target.batch_execute("commit").await?;
         }
         Ok(())
     }
@@ -223,7 +230,15 @@ impl Copier {
                 }
                 MergeState::CatchingUp | MergeState::DoSync(_) => {}
             }
-            if let Some(ddl) = &row.dropped_ddl {
+            // Rows of several snapshots side by side: nothing but the key is unique yet.
+            let first = ranges::first_snapshot(&session.target, &self.settings.queue, &self.table).await?;
+            if let Some(ddl) = &row.dropped_ddl
+                && first.is_none()
+            {
+                if let Some(stored) = Stored::parse(ddl) {
+                    rebuild(&self.settings, &self.table, &stored, |_| true).await?;
+                    continue;
+                }
                 session.target.batch_execute("begin").await?;
                 restore_stored_ddl(&session.target, &self.settings.queue, &self.table, ddl).await?;
                 session.target.batch_execute("commit").await?;
@@ -241,11 +256,11 @@ impl Copier {
             // A snapshot of another node's transactions would mean nothing to the worker.
             let foreign = row.custom_snapshot.is_some() && !self.is_worker_source(session).await?;
             let at = batch.tick_id;
-            let input = if was_idle && !foreign { Input::CaughtUpAt(at) } else { Input::CopyAt(at) };
+            let input = if was_idle && !foreign && first.is_none() { Input::CaughtUpAt(at) } else { Input::CopyAt(at) };
             match sync::next(row.merge_state, input) {
                 Step::Apply => {
                     let single = single || session.role == Role::Token;
-                    self.apply(session, &batch, &row, single).await?;
+                    self.apply(session, &batch, &row, first, single).await?;
                     was_idle = false;
                 }
                 Step::Become(state) => {
@@ -314,6 +329,26 @@ impl Copier {
         let rows =
             source::reopen(&self.settings, &session.target, &session.source.node, &self.application).await?;
         session::prepare_rows(&*rows.connection).await?;
+        self.progress.restart(0, 0);
+        let ranged = RangeLoad {
+            settings: &self.settings,
+            row,
+            source_node: &session.source.node,
+            source_table: &source_table,
+            filtered: handler.condition().is_some(),
+            application: &self.application,
+            role: session.role,
+            progress: &self.progress,
+        };
+        let watch = report_progress(&self.table, &self.progress);
+        let done = tokio::select! {
+            done = ranges::load(&rows.connection, &session.target, &ranged) => done?,
+            () = watch => return Err(Error::new(ErrorKind::Internal, "the progress report ended")),
+        };
+        if done {
+            return source::poke(&self.settings, &session.source.connection, &self.application).await;
+        }
+        let Some(row) = &self.row(&session.target).await? else { return Ok(()) };
         let task = Load {
             queue: &self.settings.queue,
             row,
@@ -337,11 +372,16 @@ impl Copier {
         session: &mut Session,
         batch: &BatchInfo,
         row: &TableRow,
+        first: Option<Snapshot>,
         single: bool,
     ) -> Result<Counts> {
         let settings = &*self.settings;
         let (source, target) = (&*session.source.connection, &*session.target);
-        let routes = Routes::to(std::iter::once(row))?;
+        let mut routes = Routes::to(std::iter::once(row))?;
+        let single = single || first.is_some();
+        if let Some(first) = first {
+            routes.repeat_from(&self.table, first);
+        }
         let filter = format!("ev_extra1 = {}", quote::literal(&self.table));
         target.batch_execute("begin").await?;
         let mut events = batch::events(source, batch.batch_id, Some(&filter)).await?;
@@ -356,6 +396,7 @@ impl Copier {
             && let Some(tick) = snapshot::of_tick(source, &settings.queue, batch.tick_id).await?
             && taken.is_superseded_by(&tick)
         {
+            ranges::forget(target, &settings.queue, &self.table).await?;
             sync::forget_snapshot(target, &settings.queue, &self.table, row.merge_state).await?;
         }
         target.batch_execute("commit").await?;

@@ -1,6 +1,7 @@
 //! Rows from one server to another: COPY out of the source, COPY into the target, nothing in between but a small buffer.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
@@ -115,7 +116,7 @@ impl Columns {
         columns
     }
 
-    fn list(&self) -> String {
+    pub(super) fn list(&self) -> String {
         self.names.iter().map(|name| quote::ident(name)).collect::<Vec<_>>().join(", ")
     }
 
@@ -133,7 +134,12 @@ impl Columns {
 
     /// The statement for the target.
     pub fn copy_in(&self, target: &TableShape) -> String {
-        format!("copy {} ({}) from stdin{}", target.sql, self.list(), self.format.option())
+        self.copy_into(&target.sql)
+    }
+
+    /// As [`Columns::copy_in`], into another table with these columns, by its quoted name.
+    pub(super) fn copy_into(&self, table: &str) -> String {
+        format!("copy {table} ({}) from stdin{}", self.list(), self.format.option())
     }
 }
 
@@ -142,6 +148,7 @@ impl Columns {
 pub struct Progress {
     rows: AtomicU64,
     bytes: AtomicU64,
+    whole: Option<Arc<Progress>>,
 }
 
 impl Progress {
@@ -155,9 +162,23 @@ impl Progress {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// The progress of a part; what it counts is counted in the whole too.
+    pub(super) fn part_of(whole: &Arc<Progress>) -> Self {
+        Progress { whole: Some(Arc::clone(whole)), ..Progress::default() }
+    }
+
+    /// Begins to count, after what earlier attempts have loaded for good.
+    pub(super) fn restart(&self, rows: u64, bytes: u64) {
+        self.rows.store(rows, Ordering::Relaxed);
+        self.bytes.store(bytes, Ordering::Relaxed);
+    }
+
     fn sent(&self, rows: u64, bytes: usize) {
         self.rows.fetch_add(rows, Ordering::Relaxed);
         self.bytes.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+        if let Some(whole) = &self.whole {
+            whole.sent(rows, bytes);
+        }
     }
 }
 

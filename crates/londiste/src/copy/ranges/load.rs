@@ -1,0 +1,387 @@
+//! The load by ranges: preparation, the connections that work, and the end.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use futures_util::future::try_join_all;
+use skytools::{Error, ErrorKind, Result};
+use tokio_postgres::Client;
+use tokio_postgres::types::Type;
+
+use super::changed;
+use super::split::{newer_than, split};
+use super::store::{self, Range, Ranges};
+use super::suited::{self, SourceFacts};
+use crate::apply::TableShape;
+use crate::apply::session::{self, Role};
+use crate::copy::dropped::{Stored, rebuild};
+use crate::copy::load::{drop_fkeys, lock, warn_about};
+use crate::copy::{Columns, Progress, indexes, source, transfer};
+use crate::settings::Settings;
+use crate::snapshot::Snapshot;
+use crate::sync;
+use crate::table::{MergeState, TableRow};
+
+/// One table to load.
+pub struct RangeLoad<'a> {
+    /// The settings.
+    pub settings: &'a Settings,
+    /// The table as registered here.
+    pub row: &'a TableRow,
+    /// Node that is read.
+    pub source_node: &'a str,
+    /// Name of the table on the source.
+    pub source_table: &'a str,
+    /// Whether the table's handler wants only some of the rows.
+    pub filtered: bool,
+    /// Name that the connections go by.
+    pub application: &'a str,
+    /// What the target session may do.
+    pub role: Role,
+    /// Where to tell how far it has come.
+    pub progress: &'a Arc<Progress>,
+}
+
+/// What is to be done, decided and stored.
+struct Prepared {
+    here: TableShape,
+    columns: Columns,
+    /// All ranges; those to do have this attempt.
+    ranges: Ranges,
+    kept: usize,
+}
+
+/// Loads the table by ranges and stores `catching-up`. `false`: the table does not suit, or is too small; nothing was
+/// changed then.
+///
+/// Both connections must be outside a transaction. On failure they must be dropped; ranges that were loaded stay so.
+///
+/// # Errors
+/// A table missing on either side; no common columns; whatever the servers report.
+pub async fn load(source: &Client, target: &Client, task: &RangeLoad<'_>) -> Result<bool> {
+    let (queue, table) = (&task.settings.queue, &task.row.table_name);
+    let begun = Instant::now();
+    if !store::exists(target).await? {
+        return Ok(false);
+    }
+    forget_recreated(target, queue, task.row).await?;
+    let under_way = store::load(target, queue, table).await?;
+    source.batch_execute("begin transaction isolation level repeatable read read only").await?;
+    // Locked before the snapshot is taken: the table cannot be rewritten under it.
+    source
+        .batch_execute(&format!("lock table only {} in access share mode", suited::quoted(task.source_table)))
+        .await
+        .map_err(|e| Error::from(e).context("locking the source table"))?;
+    let row = source
+        .query_typed_one(
+            "select pg_catalog.txid_current_snapshot()::text, pg_catalog.pg_export_snapshot()",
+            &[],
+        )
+        .await?;
+    let snapshot: Snapshot = row.try_get::<_, &str>(0)?.parse()?;
+    let exported: String = row.try_get(1)?;
+    let there = TableShape::require(source, task.source_table, "on the copy's source").await?;
+    let facts = SourceFacts::load(source, &there, queue).await?;
+    if under_way.is_none() && !task.settings.ranges.wants(table, facts.bytes) {
+        source.batch_execute("rollback").await?;
+        return Ok(false);
+    }
+    let prepared = match precondition(task, &facts) {
+        Some(why) => Err(why),
+        None => prepare(target, task, &there, &facts).await?,
+    };
+    let prepared = match prepared {
+        Ok(prepared) => prepared,
+        Err(why) => {
+            tracing::info!(
+                table,
+                reason = why,
+                "the table is copied in one transaction: a copy that is interrupted begins anew"
+            );
+            source.batch_execute("rollback").await?;
+            return Ok(false);
+        }
+    };
+    let first = prepared.ranges.first_snapshot().cloned().unwrap_or_else(|| snapshot.clone());
+    let (rows, bytes) = prepared.ranges.loaded();
+    task.progress.restart(rows, bytes);
+    run(source, task, &there, &prepared, &snapshot, &exported, &first).await?;
+
+    let done = store::load(target, queue, table).await?.ok_or_else(|| reset_meanwhile(table))?;
+    let mixed = done.list.iter().any(|r| r.snapshot.as_ref() != Some(&first));
+    let loaded_in = begun.elapsed();
+    let ddl = stored_ddl(target, queue, table).await?;
+    if let Some(stored) = ddl.as_deref().and_then(Stored::parse) {
+        let count = rebuild(task.settings, table, &stored, |step| !mixed || step.fits_mixed_rows()).await?;
+        tracing::debug!(table, count, "built again what the copy had dropped");
+    }
+    target.batch_execute("begin; set local lc_monetary = 'C'; set local DateStyle = 'ISO, YMD'").await?;
+    store::hold(target, queue, table).await?;
+    if mixed {
+        let both = (&there, &prepared.here);
+        let rows = changed::replace(source, target, both, &prepared.columns, &first, task.progress).await?;
+        tracing::info!(table, rows, "rows written since the first part of the copy");
+        sync::set_state(target, queue, table, Some(&snapshot), MergeState::CatchingUp).await?;
+    } else {
+        store::forget(target, queue, table).await?;
+        sync::set_state(target, queue, table, Some(&first), MergeState::CatchingUp).await?;
+    }
+    target.batch_execute("commit").await?;
+    source.batch_execute("commit").await?;
+    tracing::info!(
+        table,
+        rows = task.progress.rows(),
+        bytes = task.progress.bytes(),
+        ranges = done.list.len(),
+        ranges_kept = prepared.kept,
+        load_seconds = loaded_in.as_secs_f64(),
+        seconds = begun.elapsed().as_secs_f64(),
+        "copy is complete"
+    );
+    Ok(true)
+}
+
+fn reset_meanwhile(table: &str) -> Error {
+    Error::new(ErrorKind::Transient, format!("the copy of table {table} was reset meanwhile"))
+}
+
+fn precondition(task: &RangeLoad<'_>, facts: &SourceFacts) -> Option<String> {
+    if task.row.attrs.skip_truncate() {
+        return Some("rows that are there already are to stay (skip_truncate)".to_owned());
+    }
+    if task.filtered {
+        return Some("its handler takes only some of the rows".to_owned());
+    }
+    facts.refusal().map(str::to_owned)
+}
+
+/// A table that was dropped and created again has nothing of what was loaded, and its own indexes.
+async fn forget_recreated(target: &Client, queue: &str, row: &TableRow) -> Result<()> {
+    let Some(ranges) = store::load(target, queue, &row.table_name).await? else { return Ok(()) };
+    let here = TableShape::require(target, row.dest(), "on this node").await?;
+    if here.oid != ranges.target_oid {
+        tracing::warn!(table = row.table_name, "the table was created again, its copy begins anew");
+        target.batch_execute("begin").await?;
+        store_ddl(target, queue, &row.table_name, None).await?;
+        store::forget(target, queue, &row.table_name).await?;
+        target.batch_execute("commit").await?;
+    }
+    Ok(())
+}
+
+async fn stored_ddl(target: &Client, queue: &str, table: &str) -> Result<Option<String>> {
+    let row = target
+        .query_typed_opt(
+            "select dropped_ddl from londiste.table_info where queue_name = $1 and table_name = $2",
+            &[(&queue, Type::TEXT), (&table, Type::TEXT)],
+        )
+        .await?;
+    Ok(match row {
+        Some(row) => row.try_get(0)?,
+        None => None,
+    })
+}
+
+/// Stores what has to come back.
+pub(super) async fn store_ddl(target: &Client, queue: &str, table: &str, ddl: Option<&str>) -> Result<()> {
+    let row = target
+        .query_typed_one(
+            "select ret_code, ret_note from londiste.local_set_table_struct($1, $2, $3)",
+            &[(&queue, Type::TEXT), (&table, Type::TEXT), (&ddl, Type::TEXT)],
+        )
+        .await?;
+    pgq::cascade::Reply::from_row(&row)?.log();
+    Ok(())
+}
+
+/// Decides between going on and beginning anew, drops what is in the way, and commits. `Err` of the inner result: why the
+/// table does not suit; nothing was changed then, except for foreign keys.
+async fn prepare(
+    target: &Client,
+    task: &RangeLoad<'_>,
+    there: &TableShape,
+    facts: &SourceFacts,
+) -> Result<std::result::Result<Prepared, String>> {
+    let (queue, table) = (&task.settings.queue, &task.row.table_name);
+    let dest = task.row.dest();
+    drop_fkeys(target, dest, task.settings.lock_timeout).await?;
+    target.batch_execute("begin").await?;
+    store::hold(target, queue, table).await?;
+    lock(target, dest, task.settings.lock_timeout).await?;
+    let here = TableShape::require(target, dest, "on this node").await?;
+    let columns = Columns::common(there, &here);
+    let before = stored_ddl(target, queue, table).await?;
+    let mut ddl = match before.as_deref().map(Stored::parse) {
+        None => Stored::new(&random_word(target).await?),
+        Some(Some(stored)) => stored,
+        Some(None) => {
+            target.batch_execute("rollback").await?;
+            return Ok(Err("what another copy has dropped is not back yet".to_owned()));
+        }
+    };
+    let layout = suited::layout(target, facts, there, &here, &columns).await?;
+    let stored = store::load(target, queue, table).await?;
+    let had_some = stored.is_some();
+    let kept = stored
+        .filter(|r| r.layout == layout && r.source_node == task.source_node && r.first_snapshot().is_some());
+    if had_some && kept.is_none() {
+        tracing::info!(table, "the parts that were loaded do not serve any more, the copy begins anew");
+    }
+    let complete = kept.as_ref().is_some_and(|r| r.list.iter().all(|r| r.snapshot.is_some()));
+    // While the key is away, the stored definition stands for it.
+    let key = if here.key.is_empty() && ddl.has_key() { there.key.clone() } else { here.key.clone() };
+    let mut dropped = 0;
+    if !complete {
+        let indexes = indexes::drop_simple(target, &here.sql, here.oid).await?;
+        dropped = indexes.count();
+        ddl.add(indexes.statements());
+        if dropped > 0 {
+            store_ddl(target, queue, table, ddl.text().as_deref()).await?;
+        }
+    }
+    let keyed = key.iter().all(|k| columns.names.contains(k));
+    let refusal = match suited::refusal(target, there, &here, task.role, &key).await? {
+        None if !keyed => Some("a key column is not copied".to_owned()),
+        // Uniqueness may be back already when only the end is left to do.
+        Some(_) if complete => None,
+        other => other,
+    };
+    if let Some(why) = refusal {
+        target.batch_execute("rollback").await?;
+        return Ok(Err(why));
+    }
+    warn_about(&columns, dest);
+    let kept_count = kept.as_ref().map_or(0, |r| r.list.iter().filter(|r| r.snapshot.is_some()).count());
+    match &kept {
+        Some(ranges) => {
+            store::go_on(target, queue, table, ranges.attempt() + 1).await?;
+        }
+        None => {
+            target.batch_execute(&format!("truncate only {}", here.sql)).await?;
+            // The truncate has given it a new file.
+            let layout = suited::layout(target, facts, there, &here, &columns).await?;
+            let blocks = split(facts.bytes, facts.block, task.settings.ranges.range_bytes);
+            store::begin(target, queue, table, task.source_node, &layout, here.oid, &blocks).await?;
+        }
+    }
+    let ranges = store::load(target, queue, table).await?.ok_or_else(|| reset_meanwhile(table))?;
+    target.batch_execute("commit").await?;
+    tracing::info!(
+        table,
+        bytes = facts.bytes,
+        ranges = ranges.list.len(),
+        ranges_kept = kept_count,
+        connections = task.settings.ranges.workers,
+        indexes_dropped = dropped,
+        format = ?columns.format,
+        "copy by ranges begins"
+    );
+    Ok(Ok(Prepared { here, columns, ranges, kept: kept_count }))
+}
+
+async fn random_word(target: &Client) -> Result<String> {
+    let sql = "select pg_catalog.replace(pg_catalog.gen_random_uuid()::text, '-', '')";
+    Ok(target.query_typed_one(sql, &[]).await?.try_get(0)?)
+}
+
+/// Loads the ranges that are to do, on several connections.
+async fn run(
+    leader: &Client,
+    task: &RangeLoad<'_>,
+    there: &TableShape,
+    prepared: &Prepared,
+    snapshot: &Snapshot,
+    exported: &str,
+    first: &Snapshot,
+) -> Result<()> {
+    let todo: VecDeque<&Range> = prepared.ranges.list.iter().filter(|r| r.snapshot.is_none()).collect();
+    let connections = task.settings.ranges.workers.min(todo.len());
+    let older = (prepared.kept > 0).then(|| format!(" and not {}", newer_than(first)));
+    let job = Job {
+        task,
+        there,
+        prepared,
+        snapshot,
+        older: older.unwrap_or_default(),
+        todo: Mutex::new(todo),
+        total: prepared.ranges.list.len(),
+    };
+    let job = &job;
+    // The first connection reads in the session that holds the snapshot.
+    try_join_all((0..connections).map(|nr| async move {
+        if nr == 0 {
+            return job.work(leader).await;
+        }
+        let target = task.settings.connect_local(task.application).await?;
+        let other = source::reopen(task.settings, &target, task.source_node, task.application).await?;
+        drop(target);
+        let source = &*other.connection;
+        session::prepare_rows(source).await?;
+        source
+            .batch_execute(&format!(
+                "begin transaction isolation level repeatable read read only; set transaction snapshot {}",
+                skytools::quote::literal(exported)
+            ))
+            .await?;
+        job.work(source).await?;
+        Ok(source.batch_execute("commit").await?)
+    }))
+    .await?;
+    Ok(())
+}
+
+/// What all connections share.
+struct Job<'a> {
+    task: &'a RangeLoad<'a>,
+    there: &'a TableShape,
+    prepared: &'a Prepared,
+    snapshot: &'a Snapshot,
+    older: String,
+    todo: Mutex<VecDeque<&'a Range>>,
+    total: usize,
+}
+
+impl Job<'_> {
+    async fn work(&self, source: &Client) -> Result<()> {
+        let target = self.task.settings.connect_local(self.task.application).await?;
+        session::prepare_load(&*target, &self.task.settings.queue).await?;
+        loop {
+            let next = self.todo.lock().map(|mut todo| todo.pop_front()).unwrap_or_default();
+            let Some(range) = next else { return Ok(()) };
+            self.range(source, &target, range).await?;
+        }
+    }
+
+    async fn range(&self, source: &Client, target: &Client, range: &Range) -> Result<()> {
+        let begun = Instant::now();
+        let (queue, table) = (&self.task.settings.queue, &self.task.row.table_name);
+        let columns = &self.prepared.columns;
+        target.batch_execute("begin").await?;
+        store::hold(target, queue, table).await?;
+        let condition = format!("{}{}", range.blocks.condition(), self.older);
+        let progress = Progress::part_of(self.task.progress);
+        let rows = transfer(
+            source,
+            &columns.copy_out(self.there, Some(&condition)),
+            target,
+            &columns.copy_in(&self.prepared.here),
+            &progress,
+        )
+        .await
+        .map_err(|e| e.context(format!("copying table {}, range {}", self.task.row.dest(), range.nr)))?;
+        store::finish(target, queue, table, range, self.snapshot, (rows, progress.bytes())).await?;
+        target.batch_execute("commit").await?;
+        let took: Duration = begun.elapsed();
+        tracing::debug!(
+            table,
+            range = range.nr,
+            of = self.total,
+            rows,
+            bytes = progress.bytes(),
+            seconds = took.as_secs_f64(),
+            "range loaded"
+        );
+        Ok(())
+    }
+}
