@@ -19,8 +19,8 @@ use crate::command::expansion::full_name;
 use crate::command::session::{Session, expect_args};
 use crate::command::{
     add_seq, add_table, change_handler, change_provider, create_node, drop_node, execute, members, missing,
-    node_info, pause, remove_seq, remove_table, resync, seqs, show_handlers, status, tables, tag_dead,
-    wait_node, wait_sync,
+    node_info, pause, refresh_trigger, remove_seq, remove_table, resync, seqs, show_handlers, status, tables,
+    tag_dead, wait_node, wait_sync,
 };
 use crate::{compare, copy, worker};
 
@@ -124,6 +124,8 @@ enum Command {
     RemoveTable(With<remove_table::Args>),
     /// Change the handler of a table.
     ChangeHandler(With<change_handler::Args>),
+    /// Write the generated capture of tables anew.
+    RefreshTrigger(With<refresh_trigger::Args>),
     /// Replicate sequences.
     AddSeq(With<add_seq::Args>),
     /// Stop replicating sequences.
@@ -301,6 +303,7 @@ fn dispatch(command: Command) -> ExitCode {
         Command::AddTable(w) => admin(ADMIN, w, add_table::run),
         Command::RemoveTable(w) => admin(ADMIN, w, remove_table::run),
         Command::ChangeHandler(w) => admin(ADMIN, w, change_handler::run),
+        Command::RefreshTrigger(w) => admin(ADMIN, w, refresh_trigger::run),
         Command::AddSeq(w) => admin(ADMIN, w, add_seq::run),
         Command::RemoveSeq(w) => admin(ADMIN, w, remove_seq::run),
         Command::Resync(w) => admin(ADMIN, w, resync::run),

@@ -61,6 +61,9 @@ pub struct Args {
     /// Additional trigger argument, such as ignore=COLUMN (may be repeated).
     #[arg(long, value_name = "ARG")]
     trigger_arg: Vec<String>,
+    /// How changes are captured: row writes a trigger function for each table, generic uses pgq.logutriga.
+    #[arg(long, value_name = "row|generic", value_parser = ["row", "generic"])]
+    trigger_form: Option<String>,
     /// Accept tables without primary key: only their inserts are replicated, updates and deletes are not.
     #[arg(long)]
     insert_only: bool,
@@ -214,6 +217,7 @@ fn trigger_args(args: &Args, keyless: bool) -> Vec<String> {
     } else if let Some(flags) = &args.trigger_flags {
         list.push(format!("tgflags={flags}"));
     }
+    list.extend(args.trigger_form.as_ref().map(|form| format!("form={form}")));
     let words = [
         (args.no_triggers, "no_triggers"),
         (args.merge_all, "merge_all"),

@@ -20,6 +20,7 @@ pub mod node_info;
 pub mod node_state;
 pub mod node_tree;
 pub mod pause;
+pub mod refresh_trigger;
 pub mod register_filter;
 pub mod remove_seq;
 pub mod remove_table;
