@@ -63,7 +63,7 @@ impl Gate {
     async fn until_somebody_waits(&self) -> Result<()> {
         wait_for("somebody to wait at the gate", PATIENCE, || async {
             let sql =
-                "select count(*) from pg_locks where locktype = 'advisory' and objid = 777 and not granted";
+                "select count(*) from pg_locks where locktype = 'advisory' and objid = 777 and not granted and database = (select oid from pg_database where datname = current_database())";
             Ok((self.keeper.query_one(sql, &[]).await?.get::<_, i64>(0) > 0).then_some(()))
         })
         .await
@@ -225,14 +225,15 @@ async fn killed_at(table: &str, condition: &str, config: &str) -> Result<(Pair, 
         count(&gate.keeper, "select count(*) from done").await?,
     );
     ensure!(again == 0, "{again} ranges were loaded twice");
-    ensure!(total == 0 || after == total, "{after} of {total} ranges loaded, {before} before the kill");
+    // Where nothing was loaded, the copy divides the table again as it is now.
+    ensure!(before == 0 || after == total, "{after} of {total} ranges loaded, {before} before the kill");
     worker.stop().await?;
     Ok((pair, gate, before))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_in_the_middle_it_loads_only_the_rest() -> Result<()> {
-    let (_, gate, before) =
+    let (_pair, gate, before) =
         killed_at("londiste.copy_range", "new.snapshot is not null and new.range_nr = 5", ONE).await?;
     ensure!(before == 4, "{before}");
     let first = count(&gate.keeper, "select count(*) from done where attempt = 1").await?;
@@ -242,7 +243,7 @@ async fn killed_in_the_middle_it_loads_only_the_rest() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_before_the_first_range_it_begins_anew() -> Result<()> {
-    let (_, _, before) =
+    let (_pair, _gate, before) =
         killed_at("londiste.copy_range", "new.snapshot is not null and new.range_nr = 1", ONE).await?;
     ensure!(before == 0, "{before}");
     Ok(())

@@ -131,7 +131,7 @@ pub async fn load(source: &Client, target: &Client, task: &RangeLoad<'_>) -> Res
     source.batch_execute("commit").await?;
     tracing::info!(
         table,
-        rows = task.progress.rows(),
+        rows = done.loaded().0,
         bytes = task.progress.bytes(),
         ranges = done.list.len(),
         ranges_kept = prepared.kept,
