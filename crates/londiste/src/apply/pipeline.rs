@@ -221,9 +221,13 @@ impl<'c> Pipeline<'c> {
 
     /// Sends rows in the text format of COPY, without waiting for their arrival; `statement` is the COPY.
     ///
+    /// What was sent before is awaited first: the driver follows a COPY that the server refuses to begin, as it does
+    /// after a failure, with one Sync too many and loses count of the answers.
+    ///
     /// # Errors
     /// The failure of this or an earlier statement.
     pub async fn copy(&mut self, statement: Statement, rows: Bytes, table: Arc<str>) -> Result<()> {
+        self.drain().await?;
         let client = self.client;
         let bytes = rows.len();
         self.bytes += bytes;

@@ -53,7 +53,11 @@ impl Replay<'_> {
     pub async fn run(&self, batch: &BatchInfo, tables: &[TableRow], cache: &mut Tables) -> Result<Done> {
         match self.attempt(batch, tables, cache, !self.single).await {
             Err(e) if cache.set_has_failed() => {
-                self.target.batch_execute("rollback").await?;
+                if let Err(lost) = self.target.batch_execute("rollback").await {
+                    // The first error decides how to go on: one by one, on a new connection.
+                    tracing::debug!(error = %lost, "cannot roll back");
+                    return Err(e);
+                }
                 let table = cache.after_rollback(&e);
                 tracing::info!(
                     table = table.as_deref().unwrap_or_default(),
