@@ -3,10 +3,12 @@
 use std::process::ExitCode;
 
 use serde_json::{Map, Value};
-use skytools::{Error, Result};
+use skytools::{Error, ErrorKind, Result};
+use tokio_postgres::Client;
 
 use super::listing::{Cell, Listing};
 use super::session::{Session, expect_args};
+use crate::apply::set;
 use crate::{BadRow, TableAttrs, TableRow};
 
 /// Shows the tables of this node, how far their copy has come, and their attributes.
@@ -48,6 +50,17 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
         }
         return Ok(code);
     }
+    // --verbose is an option of every command, and tells the log the same.
+    if tracing::enabled!(tracing::Level::DEBUG) {
+        let mut listing =
+            Listing::new("Tables on node", &["table_name", "merge_state", "table_attrs", "apply_mode"]);
+        for row in rows {
+            let mode = apply_mode(&local, &row).await?;
+            listing.push(vec![row.name.into(), row.state.into(), row.attrs, mode.into()]);
+        }
+        listing.print(args.json);
+        return Ok(code);
+    }
     let mut listing = Listing::new("Tables on node", &["table_name", "merge_state", "table_attrs"]);
     for row in rows {
         listing.push(vec![row.name.into(), row.state.into(), row.attrs]);
@@ -56,9 +69,21 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
     Ok(code)
 }
 
+/// How the worker applies changes of the table, as far as the table decides; batches with few changes go in order
+/// anyway.
+async fn apply_mode(client: &Client, row: &Listed) -> Result<String> {
+    match set::explain(client, &row.dest).await {
+        Ok(mode) => Ok(mode.to_string()),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok("the table does not exist".to_owned()),
+        Err(e) => Err(e),
+    }
+}
+
 /// A line of the listing.
 struct Listed {
     name: String,
+    /// The physical table.
+    dest: String,
     state: Option<String>,
     attrs: Cell,
     /// Why the table cannot be replicated as it is stored.
@@ -72,6 +97,7 @@ impl Listed {
             Ok(row) => row.local.then(|| Listed {
                 state: row.merge_state.to_stored(),
                 attrs: attrs_cell(&row.attrs),
+                dest: row.dest().to_owned(),
                 name: row.table_name,
                 problem: None,
             }),
@@ -79,6 +105,7 @@ impl Listed {
                 let problem = bad.problem.chain();
                 Listed {
                     attrs: Cell::new(format!("ERR: {problem}"), serde_json::json!({"error": problem})),
+                    dest: bad.table_name.clone(),
                     name: bad.table_name,
                     state: bad.merge_state,
                     problem: Some(bad.problem),

@@ -27,6 +27,11 @@ async fn lists_are_those_of_the_original() -> Result<()> {
          public.b         ok               {'handler': 'londiste(ignore_truncate=1)'}\n\n\n"
             .replace("-----------------------------------------\n", &format!("{}\n", "-".repeat(42)))
     );
+    let verbose = json(&root.run(&["tables", "--verbose", "--json"]).await?.ok())?;
+    assert_eq!(verbose[0]["apply_mode"], "set");
+    root.sql("alter table b add v int unique")?;
+    let verbose = root.run(&["tables", "-v"]).await?.ok();
+    assert!(verbose.contains("ordered: unique index b_v_key besides the key"), "{verbose}");
     assert_eq!(root.run(&["tables", "--names-only"]).await?.ok(), "public.b\n");
     assert_eq!(
         json(&root.run(&["tables", "--names-only", "--json"]).await?.ok())?,
