@@ -102,7 +102,11 @@ pub struct Settings {
 impl Settings {
     /// A number of rows or events, scaled.
     pub fn scaled(&self, full: u32) -> u64 {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "far below 2^53, and positive")]
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "far below 2^53, and positive"
+        )]
         let scaled = (f64::from(full) * self.scale.max(0.0)).round() as u64;
         scaled.max(1)
     }

@@ -25,7 +25,8 @@ struct Route {
 impl Route {
     /// Whether the row that the change leaves has to replace whatever is there.
     fn replaces(&self, change: &RowChange<'_>, txid: i64) -> bool {
-        matches!(change.op, Op::Insert | Op::Update) && self.repeated.as_ref().is_some_and(|s| s.contains(txid))
+        matches!(change.op, Op::Insert | Op::Update)
+            && self.repeated.as_ref().is_some_and(|s| s.contains(txid))
     }
 }
 
@@ -54,7 +55,12 @@ impl Routes {
         for row in tables {
             let handler = handler::build(row.attrs.handler())
                 .map_err(|e| e.context(format!("handler of table {}", row.table_name)))?;
-            let route = Route { dest: row.dest().into(), snapshot: row.custom_snapshot.clone(), repeated: None, handler };
+            let route = Route {
+                dest: row.dest().into(),
+                snapshot: row.custom_snapshot.clone(),
+                repeated: None,
+                handler,
+            };
             routes.insert(row.table_name.clone(), route);
         }
         Ok(Routes(routes))

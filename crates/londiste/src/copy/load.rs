@@ -6,8 +6,8 @@ use skytools::{Error, ErrorKind, Result, quote};
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
-use super::{indexes, ranges};
 use super::transfer::{Columns, Progress, transfer};
+use super::{indexes, ranges};
 use crate::apply::TableShape;
 use crate::snapshot::Snapshot;
 use crate::sync;

@@ -15,9 +15,9 @@ mod task;
 mod transfer;
 
 pub use command::{Args, command};
-pub use ranges::abandon;
 pub use load::{Load, Loaded, drop_fkeys, load};
 pub use position::{retire, sweep};
+pub use ranges::abandon;
 pub use source::{Source, poke};
 pub(crate) use task::refusal;
 pub use task::{Copier, Ended};

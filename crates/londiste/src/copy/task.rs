@@ -256,7 +256,11 @@ impl Copier {
             // A snapshot of another node's transactions would mean nothing to the worker.
             let foreign = row.custom_snapshot.is_some() && !self.is_worker_source(session).await?;
             let at = batch.tick_id;
-            let input = if was_idle && !foreign && first.is_none() { Input::CaughtUpAt(at) } else { Input::CopyAt(at) };
+            let input = if was_idle && !foreign && first.is_none() {
+                Input::CaughtUpAt(at)
+            } else {
+                Input::CopyAt(at)
+            };
             match sync::next(row.merge_state, input) {
                 Step::Apply => {
                     let single = single || session.role == Role::Token;

@@ -13,7 +13,7 @@
 //!                            delete … using fold · update … from fold, stage · insert … select
 //! ```
 //!
-//! It is chosen per table ([`decide`]) and per batch, and only where it cannot be told apart from ordered replay. Whatever
+//! It is chosen per table (`decide`) and per batch, and only where it cannot be told apart from ordered replay. Whatever
 //! goes wrong on this way (a row that is here already, a value that does not fit) rolls the batch back and has it replayed
 //! in order, which succeeds or names the event: the set statements never have to explain an error. The rules, and why
 //! they suffice, are in `docs/how-apply-works.md`.
@@ -36,12 +36,12 @@ use pgq::change::{self, Op, RowChange};
 use skytools::{Error, ErrorKind, Result};
 use tokio_postgres::SimpleQueryMessage;
 
-pub use decide::{Mode, Why};
-pub use facts::explain;
 pub(super) use decide::Facts;
+pub use decide::{Mode, Why};
 pub(super) use facts::STAMP;
-pub(super) use state::SetTable;
+pub use facts::explain;
 pub use state::FEW_CHANGES;
+pub(super) use state::SetTable;
 
 use self::state::{FEW_BYTES, Stage, Take};
 use super::pipeline::Counts;
@@ -151,7 +151,8 @@ impl Applier<'_> {
         if !known.set.staging {
             let bytes = event.text_len();
             let few = known.set.waiting.len() < self.few;
-            let small = known.set.waiting_bytes + bytes < FEW_BYTES && self.waiting_bytes + bytes < MAX_WAITING;
+            let small =
+                known.set.waiting_bytes + bytes < FEW_BYTES && self.waiting_bytes + bytes < MAX_WAITING;
             if few && small {
                 known.set.waiting.push(event.detached());
                 known.set.waiting_bytes += bytes;
@@ -277,7 +278,8 @@ impl Applier<'_> {
             client.batch_execute(&sql.create).await?;
             client.prepare(&sql.copy).await
         };
-        let copy = prepared.await.map_err(|e| self.set_failure(&name, e.into(), "creating temporary tables"))?;
+        let copy =
+            prepared.await.map_err(|e| self.set_failure(&name, e.into(), "creating temporary tables"))?;
         self.tables.known[table].set.stage = Some(Stage { layout, sql, copy, born: batch, filled: 0 });
         Ok(true)
     }
