@@ -521,10 +521,12 @@ fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
 }
 
+/// The same histories in every ordinary run; `SET_APPLY_SEED` explores others.
+const DEFAULT_SEED: u64 = 289_416_991;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn random_histories_end_the_same_both_ways() -> Result<()> {
-    let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
-    let seed = number("SET_APPLY_SEED", u64::from(clock.subsec_nanos()) | 1);
+    let seed = number("SET_APPLY_SEED", DEFAULT_SEED);
     let rounds = number("SET_APPLY_ROUNDS", 30);
     println!("SET_APPLY_SEED={seed}");
     let db = testkit::database().await?;
