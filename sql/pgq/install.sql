@@ -73,3 +73,4 @@
 \ir functions/pgq.capture_table.sql
 \ir structure/queue_state.sql
 \ir structure/grants.sql
+\ir structure/capture_code.sql
