@@ -7,7 +7,7 @@ use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
 use super::transfer::{Columns, Progress, transfer};
-use super::{indexes, ranges};
+use super::{indexes, ranges, source};
 use crate::apply::TableShape;
 use crate::snapshot::Snapshot;
 use crate::sync;
@@ -31,6 +31,8 @@ pub struct Load<'a> {
     pub condition: Option<String>,
     /// How long to wait for the exclusive lock.
     pub lock_timeout: Duration,
+    /// Another session of the source.
+    pub beside: &'a Client,
     /// Where to tell how far it has come.
     pub progress: &'a Progress,
 }
@@ -94,6 +96,7 @@ pub async fn load(source: &Client, target: &Client, task: &Load<'_>) -> Result<L
         .await?
         .try_get::<_, &str>(0)?
         .parse()?;
+    source::settle(task.beside).await?;
     let there = TableShape::require(source, task.source_table, "on the copy's source").await?;
     let bytes: i64 = source
         .query_typed_one("select pg_catalog.pg_table_size($1::oid)", &[(&there.oid, Type::OID)])

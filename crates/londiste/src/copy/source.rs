@@ -98,6 +98,16 @@ pub async fn is_complete(source: &Source, queue: &str, table: &str) -> Result<Op
     }
 }
 
+/// Makes durable whatever is committed by now. With `synchronous_commit = off` the source could otherwise forget, in a
+/// crash, transactions whose rows are copied already, and give their numbers to others.
+///
+/// # Errors
+/// Whatever the server reports.
+pub async fn settle(source: &Client) -> Result<()> {
+    let sql = "begin; set local synchronous_commit = local; select pg_catalog.txid_current(); commit";
+    Ok(source.batch_execute(sql).await?)
+}
+
 /// Asks for a tick soon, so that nobody waits for the idle tick of a queue without events.
 ///
 /// A branch has its ticks made by its worker, so the request goes up to the root.

@@ -341,6 +341,7 @@ impl Copier {
             source_table: &source_table,
             filtered: handler.condition().is_some(),
             application: &self.application,
+            beside: &session.source.connection,
             role: session.role,
             progress: &self.progress,
         };
@@ -359,6 +360,7 @@ impl Copier {
             source_table: &source_table,
             condition: handler.condition(),
             lock_timeout: self.settings.lock_timeout,
+            beside: &session.source.connection,
             progress: &self.progress,
         };
         let watch = report_progress(&self.table, &self.progress);

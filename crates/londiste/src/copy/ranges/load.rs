@@ -1,23 +1,22 @@
-//! The load by ranges: preparation, the connections that work, and the end.
+//! The load by ranges: preparation, and the end.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
-use futures_util::future::try_join_all;
 use skytools::{Error, ErrorKind, Result};
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
 use super::changed;
-use super::split::{newer_than, split};
-use super::store::{self, Range, Ranges};
+use super::split::split;
+use super::store::{self, Ranges};
 use super::suited::{self, SourceFacts};
+use super::work::{Job, run};
 use crate::apply::TableShape;
-use crate::apply::session::{self, Role};
+use crate::apply::session::Role;
 use crate::copy::dropped::{Stored, rebuild};
 use crate::copy::load::{drop_fkeys, lock, warn_about};
-use crate::copy::{Columns, Progress, indexes, source, transfer};
+use crate::copy::{Columns, Progress, indexes, source};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 use crate::sync;
@@ -37,6 +36,8 @@ pub struct RangeLoad<'a> {
     pub filtered: bool,
     /// Name that the connections go by.
     pub application: &'a str,
+    /// Another session of the source.
+    pub beside: &'a Client,
     /// What the target session may do.
     pub role: Role,
     /// Where to tell how far it has come.
@@ -44,12 +45,13 @@ pub struct RangeLoad<'a> {
 }
 
 /// What is to be done, decided and stored.
-struct Prepared {
-    here: TableShape,
-    columns: Columns,
+pub(super) struct Prepared {
+    pub here: TableShape,
+    pub columns: Columns,
     /// All ranges; those to do have this attempt.
-    ranges: Ranges,
-    kept: usize,
+    pub ranges: Ranges,
+    /// How many of them were loaded before.
+    pub kept: usize,
 }
 
 /// Loads the table by ranges and stores `catching-up`. `false`: the table does not suit, or is too small; nothing was
@@ -81,6 +83,7 @@ pub async fn load(source: &Client, target: &Client, task: &RangeLoad<'_>) -> Res
         .await?;
     let snapshot: Snapshot = row.try_get::<_, &str>(0)?.parse()?;
     let exported: String = row.try_get(1)?;
+    source::settle(task.beside).await?;
     let there = TableShape::require(source, task.source_table, "on the copy's source").await?;
     let facts = SourceFacts::load(source, &there, queue).await?;
     if under_way.is_none() && !task.settings.ranges.wants(table, facts.bytes) {
@@ -106,7 +109,7 @@ pub async fn load(source: &Client, target: &Client, task: &RangeLoad<'_>) -> Res
     let first = prepared.ranges.first_snapshot().cloned().unwrap_or_else(|| snapshot.clone());
     let (rows, bytes) = prepared.ranges.loaded();
     task.progress.restart(rows, bytes);
-    run(source, task, &there, &prepared, &snapshot, &exported, &first).await?;
+    run(source, &exported, &Job::new(task, (&there, &facts), &prepared, &snapshot, &first)).await?;
 
     let done = store::load(target, queue, table).await?.ok_or_else(|| reset_meanwhile(table))?;
     let mixed = done.list.iter().any(|r| r.snapshot.as_ref() != Some(&first));
@@ -118,6 +121,15 @@ pub async fn load(source: &Client, target: &Client, task: &RangeLoad<'_>) -> Res
     }
     target.batch_execute("begin; set local lc_monetary = 'C'; set local DateStyle = 'ISO, YMD'").await?;
     store::hold(target, queue, table).await?;
+    // A range may have come before a rewrite of the table here, and another after it.
+    let here = TableShape::require(target, task.row.dest(), "on this node").await?;
+    let columns = Columns::common(&there, &here);
+    if suited::layout(target, &facts, &there, &here, &columns).await? != done.layout {
+        return Err(Error::new(
+            ErrorKind::Transient,
+            format!("table {} was changed or rewritten during its copy", task.row.dest()),
+        ));
+    }
     if mixed {
         let both = (&there, &prepared.here);
         let rows = changed::replace(source, target, both, &prepared.columns, &first, task.progress).await?;
@@ -283,105 +295,4 @@ async fn prepare(
 async fn random_word(target: &Client) -> Result<String> {
     let sql = "select pg_catalog.replace(pg_catalog.gen_random_uuid()::text, '-', '')";
     Ok(target.query_typed_one(sql, &[]).await?.try_get(0)?)
-}
-
-/// Loads the ranges that are to do, on several connections.
-async fn run(
-    leader: &Client,
-    task: &RangeLoad<'_>,
-    there: &TableShape,
-    prepared: &Prepared,
-    snapshot: &Snapshot,
-    exported: &str,
-    first: &Snapshot,
-) -> Result<()> {
-    let todo: VecDeque<&Range> = prepared.ranges.list.iter().filter(|r| r.snapshot.is_none()).collect();
-    let connections = task.settings.ranges.workers.min(todo.len());
-    let older = (prepared.kept > 0).then(|| format!(" and not {}", newer_than(first)));
-    let job = Job {
-        task,
-        there,
-        prepared,
-        snapshot,
-        older: older.unwrap_or_default(),
-        todo: Mutex::new(todo),
-        total: prepared.ranges.list.len(),
-    };
-    let job = &job;
-    // The first connection reads in the session that holds the snapshot.
-    try_join_all((0..connections).map(|nr| async move {
-        if nr == 0 {
-            return job.work(leader).await;
-        }
-        let target = task.settings.connect_local(task.application).await?;
-        let other = source::reopen(task.settings, &target, task.source_node, task.application).await?;
-        drop(target);
-        let source = &*other.connection;
-        session::prepare_rows(source).await?;
-        source
-            .batch_execute(&format!(
-                "begin transaction isolation level repeatable read read only; set transaction snapshot {}",
-                skytools::quote::literal(exported)
-            ))
-            .await?;
-        job.work(source).await?;
-        Ok(source.batch_execute("commit").await?)
-    }))
-    .await?;
-    Ok(())
-}
-
-/// What all connections share.
-struct Job<'a> {
-    task: &'a RangeLoad<'a>,
-    there: &'a TableShape,
-    prepared: &'a Prepared,
-    snapshot: &'a Snapshot,
-    older: String,
-    todo: Mutex<VecDeque<&'a Range>>,
-    total: usize,
-}
-
-impl Job<'_> {
-    async fn work(&self, source: &Client) -> Result<()> {
-        let target = self.task.settings.connect_local(self.task.application).await?;
-        session::prepare_load(&*target, &self.task.settings.queue).await?;
-        loop {
-            let next = self.todo.lock().map(|mut todo| todo.pop_front()).unwrap_or_default();
-            let Some(range) = next else { return Ok(()) };
-            self.range(source, &target, range).await?;
-        }
-    }
-
-    async fn range(&self, source: &Client, target: &Client, range: &Range) -> Result<()> {
-        let begun = Instant::now();
-        let (queue, table) = (&self.task.settings.queue, &self.task.row.table_name);
-        let columns = &self.prepared.columns;
-        target.batch_execute("begin").await?;
-        store::hold(target, queue, table).await?;
-        let condition = format!("{}{}", range.blocks.condition(), self.older);
-        let progress = Progress::part_of(self.task.progress);
-        let rows = transfer(
-            source,
-            &columns.copy_out(self.there, Some(&condition)),
-            target,
-            &columns.copy_in(&self.prepared.here),
-            &progress,
-        )
-        .await
-        .map_err(|e| e.context(format!("copying table {}, range {}", self.task.row.dest(), range.nr)))?;
-        store::finish(target, queue, table, range, self.snapshot, (rows, progress.bytes())).await?;
-        target.batch_execute("commit").await?;
-        let took: Duration = begun.elapsed();
-        tracing::debug!(
-            table,
-            range = range.nr,
-            of = self.total,
-            rows,
-            bytes = progress.bytes(),
-            seconds = took.as_secs_f64(),
-            "range loaded"
-        );
-        Ok(())
-    }
 }

@@ -17,6 +17,7 @@ mod load;
 mod split;
 mod store;
 mod suited;
+mod work;
 
 use skytools::{Error, Result};
 use tokio_postgres::Client;

@@ -1,5 +1,7 @@
 //! `londiste.copy_range`: what is loaded already, and with which snapshot.
 
+use std::time::Duration;
+
 use skytools::{Error, ErrorKind, Result};
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
@@ -16,12 +18,22 @@ const BEGIN: &str = "insert into londiste.copy_range \
      select $1, $2, r.nr, r.first_block, r.end_block, 1, $5, $6, $7 \
        from unnest($3::int8[], $4::int8[]) with ordinality as r(first_block, end_block, nr)";
 const GO_ON: &str = "update londiste.copy_range set attempt = $3 where queue_name = $1 and table_name = $2 and snapshot is null";
-/// The attempt keeps out a session of an earlier one that the server still works for.
+/// The attempt keeps out a session of an earlier one that the server still works for, the layout (with the table's
+/// file) one that began before the copy was reset.
 const FINISH: &str = "update londiste.copy_range set snapshot = $5, copied_rows = $6, copied_bytes = $7 \
-     where queue_name = $1 and table_name = $2 and range_nr = $3 and attempt = $4 and snapshot is null";
+     where queue_name = $1 and table_name = $2 and range_nr = $3 and attempt = $4 and layout = $8 \
+       and snapshot is null";
 /// Key share: waits for whoever removes or resets the table, and makes them wait for the end of the transaction.
 const HOLD: &str = "select 1 from londiste.table_info \
      where queue_name = $1 and table_name = $2 and local and merge_state = 'in-copy' for key share";
+/// Whoever waits for lockers of a row holds a lock on its place meanwhile.
+const WAITED_FOR: &str = "select exists (select 1 from londiste.table_info t \
+       join pg_catalog.pg_locks l on l.locktype = 'tuple' and l.relation = t.tableoid and l.pid <> pg_catalog.pg_backend_pid() \
+        and t.ctid::text = pg_catalog.format('(%s,%s)', l.page, l.tuple) \
+        and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database()) \
+     where t.queue_name = $1 and t.table_name = $2)";
+/// How long a range leaves the table to whoever waits for it before it looks again.
+const GIVE_WAY: Duration = Duration::from_millis(20);
 const FIRST_SNAPSHOT: &str = "select snapshot from londiste.copy_range \
      where queue_name = $1 and table_name = $2 and snapshot is not null order by attempt limit 1";
 
@@ -182,6 +194,27 @@ pub async fn hold(target: &Client, queue: &str, table: &str) -> Result<()> {
     }
 }
 
+/// Begins a transaction that holds the table as [`hold`] does, after whoever waits to remove or reset it: several
+/// connections that hold the row in turn would let nobody else have it before the copy is complete.
+///
+/// # Errors
+/// As [`hold`].
+pub async fn begin_held(target: &Client, queue: &str, table: &str) -> Result<()> {
+    loop {
+        target.batch_execute("begin").await?;
+        hold(target, queue, table).await?;
+        let waiting: bool = target
+            .query_typed_one(WAITED_FOR, &[(&queue, Type::TEXT), (&table, Type::TEXT)])
+            .await?
+            .try_get(0)?;
+        if !waiting {
+            return Ok(());
+        }
+        target.batch_execute("rollback").await?;
+        tokio::time::sleep(GIVE_WAY).await;
+    }
+}
+
 /// Notes that a range is loaded, in the transaction that has loaded it.
 ///
 /// # Errors
@@ -190,7 +223,7 @@ pub async fn finish(
     target: &Client,
     queue: &str,
     table: &str,
-    range: &Range,
+    (range, layout): (&Range, &str),
     snapshot: &Snapshot,
     (rows, bytes): (u64, u64),
 ) -> Result<()> {
@@ -206,6 +239,7 @@ pub async fn finish(
                 (&snapshot.to_string(), Type::TEXT),
                 (&rows, Type::INT8),
                 (&bytes, Type::INT8),
+                (&layout, Type::TEXT),
             ],
         )
         .await?;

@@ -3,6 +3,8 @@
 //! A range commits by itself, and after a kill the others are read with another snapshot. That is made good by the
 //! table's events, so each of them has to carry the whole row, and each row needs a key.
 
+use std::collections::HashMap;
+
 use skytools::Result;
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
@@ -42,6 +44,15 @@ const TARGET: &str = "select c.relkind = 'r' and c.relpersistence = 'p', \
        coalesce((select i.indimmediate from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisprimary), true) \
      from pg_catalog.pg_class c where c.oid = $1";
 
+/// A column that was dropped and added again has another number, and other values.
+const NUMBERS: &str = "select a.attname::text, a.attnum::int4 from pg_catalog.pg_attribute a \
+     where a.attrelid = $1 and a.attnum > 0 and not a.attisdropped";
+
+async fn numbers(client: &Client, table: &TableShape) -> Result<HashMap<String, i32>> {
+    let rows = client.query_typed(NUMBERS, &[(&table.oid, Type::OID)]).await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
 /// The source's side.
 pub struct SourceFacts {
     /// Bytes of the table without indexes and TOAST.
@@ -49,6 +60,7 @@ pub struct SourceFacts {
     /// Bytes of a block.
     pub block: u64,
     filenode: Option<String>,
+    numbers: HashMap<String, i32>,
     refusal: Option<&'static str>,
 }
 
@@ -80,8 +92,17 @@ impl SourceFacts {
             bytes: size.and_then(|n| u64::try_from(n).ok()).unwrap_or(0),
             block: u64::try_from(row.try_get::<_, i64>(3)?).unwrap_or(8192),
             filenode: row.try_get(1)?,
+            numbers: numbers(source, table).await?,
             refusal,
         })
+    }
+
+    /// Whether the session's table is still the file that was looked at.
+    ///
+    /// # Errors
+    /// Whatever the server reports.
+    pub async fn same_file(&self, source: &Client, table: &TableShape) -> Result<bool> {
+        Ok(filenode(source, table).await? == self.filenode)
     }
 
     /// Why the table cannot be copied by ranges, as far as the source is concerned.
@@ -123,8 +144,13 @@ pub async fn refusal(
     })
 }
 
+async fn filenode(client: &Client, table: &TableShape) -> Result<Option<String>> {
+    let sql = "select pg_catalog.pg_relation_filenode($1::oid)::text";
+    Ok(client.query_typed_one(sql, &[(&table.oid, Type::OID)]).await?.try_get(0)?)
+}
+
 /// What must not change between two attempts: the files of both tables, and the columns that are copied. A table that
-/// was rewritten, truncated or created again has another file.
+/// was rewritten, truncated or created again has another file, a column that was added again another number.
 ///
 /// # Errors
 /// Whatever the server reports.
@@ -135,10 +161,8 @@ pub async fn layout(
     here: &TableShape,
     columns: &Columns,
 ) -> Result<String> {
-    let node: Option<String> = target
-        .query_typed_one("select pg_catalog.pg_relation_filenode($1::oid)::text", &[(&here.oid, Type::OID)])
-        .await?
-        .try_get(0)?;
+    let node = filenode(target, here).await?;
+    let here_numbers = numbers(target, here).await?;
     let mut text = format!(
         "{}:{} {}:{} key {}",
         there.oid,
@@ -148,8 +172,12 @@ pub async fn layout(
         there.key.iter().map(|k| skytools::quote::ident(k)).collect::<Vec<_>>().join(", ")
     );
     for name in &columns.names {
-        let kind = |shape: &TableShape| shape.column(name).map_or_else(String::new, |c| c.full_type.clone());
-        text.push_str(&format!("; {}: {} {}", skytools::quote::ident(name), kind(there), kind(here)));
+        let kind = |shape: &TableShape, numbers: &HashMap<String, i32>| {
+            let number = numbers.get(name).copied().unwrap_or_default();
+            shape.column(name).map_or_else(String::new, |c| format!("{number} {}", c.full_type))
+        };
+        let (from, to) = (kind(there, &facts.numbers), kind(here, &here_numbers));
+        text.push_str(&format!("; {}: {from}, {to}", skytools::quote::ident(name)));
     }
     Ok(text)
 }
