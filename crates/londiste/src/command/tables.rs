@@ -9,6 +9,7 @@ use tokio_postgres::Client;
 use super::listing::{Cell, Listing};
 use super::session::{Session, expect_args};
 use crate::apply::set;
+use crate::copy::Explainer;
 use crate::{BadRow, TableAttrs, TableRow};
 
 /// Shows the tables of this node, how far their copy has come, and their attributes.
@@ -52,11 +53,18 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
     }
     // --verbose is an option of every command, and tells the log the same.
     if tracing::enabled!(tracing::Level::DEBUG) {
-        let mut listing =
-            Listing::new("Tables on node", &["table_name", "merge_state", "table_attrs", "apply_mode"]);
+        let mut listing = Listing::new(
+            "Tables on node",
+            &["table_name", "merge_state", "table_attrs", "apply_mode", "copy_mode"],
+        );
+        let mut copies = Explainer::open(session.config()).await?;
         for row in rows {
             let mode = apply_mode(&local, &row).await?;
-            listing.push(vec![row.name.into(), row.state.into(), row.attrs, mode.into()]);
+            let copy = match &row.stored {
+                Some(stored) => copies.explain(stored).await?,
+                None => None,
+            };
+            listing.push(vec![row.name.into(), row.state.into(), row.attrs, mode.into(), copy.into()]);
         }
         listing.print(args.json);
         return Ok(code);
@@ -86,6 +94,8 @@ struct Listed {
     dest: String,
     state: Option<String>,
     attrs: Cell,
+    /// As it is stored, when that can be understood.
+    stored: Option<TableRow>,
     /// Why the table cannot be replicated as it is stored.
     problem: Option<Error>,
 }
@@ -98,7 +108,8 @@ impl Listed {
                 state: row.merge_state.to_stored(),
                 attrs: attrs_cell(&row.attrs),
                 dest: row.dest().to_owned(),
-                name: row.table_name,
+                name: row.table_name.clone(),
+                stored: Some(row),
                 problem: None,
             }),
             Err(bad) => bad.local.then(|| {
@@ -108,6 +119,7 @@ impl Listed {
                     dest: bad.table_name.clone(),
                     name: bad.table_name,
                     state: bad.merge_state,
+                    stored: None,
                     problem: Some(bad.problem),
                 }
             }),

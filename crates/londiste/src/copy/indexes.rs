@@ -10,7 +10,7 @@ use tokio_postgres::types::Type;
 
 use super::dropped::{Statement, Step};
 
-/// Ordinary indexes of a table with the constraint they implement, if any.
+/// Ordinary indexes of a table with the constraint they implement, if any; with those that foreign keys need, or without.
 const SIMPLE_INDEXES: &str = "select n.nspname::text, ic.relname::text, pg_catalog.pg_get_indexdef(i.indexrelid), \
             con.conname::text, con.contype::text, con.condeferrable, con.condeferred, i.indisunique \
        from pg_catalog.pg_index i \
@@ -30,7 +30,7 @@ const SIMPLE_INDEXES: &str = "select n.nspname::text, ic.relname::text, pg_catal
               where p.classid = 'pg_catalog.pg_class'::regclass and p.objid = i.indexrelid and p.deptype in ('e', 'x')) \
         and (con.oid is null or not exists (select 1 from pg_catalog.pg_depend p \
               where p.refclassid = 'pg_catalog.pg_constraint'::regclass and p.refobjid = con.oid and p.deptype = 'n')) \
-        and not exists (select 1 from pg_catalog.pg_constraint fk where fk.contype = 'f' and fk.conindid = i.indexrelid) \
+        and ($2 or not exists (select 1 from pg_catalog.pg_constraint fk where fk.contype = 'f' and fk.conindid = i.indexrelid)) \
       order by con.contype is distinct from 'p', ic.relname";
 
 /// The SQL that takes one index away and brings it back.
@@ -94,7 +94,7 @@ pub struct Dropped(Vec<Index>);
 /// Whatever the server reports, except refusals to drop: such an index stays.
 pub async fn drop_simple(client: &Client, table_sql: &str, table_oid: u32) -> Result<Dropped> {
     let mut dropped = Vec::new();
-    for row in client.query_typed(SIMPLE_INDEXES, &[(&table_oid, Type::OID)]).await? {
+    for row in client.query_typed(SIMPLE_INDEXES, &[(&table_oid, Type::OID), (&false, Type::BOOL)]).await? {
         let constraint_name: Option<&str> = row.try_get(3)?;
         let constraint = match constraint_name {
             Some(name) => Some(Constraint {
@@ -120,6 +120,16 @@ pub async fn drop_simple(client: &Client, table_sql: &str, table_oid: u32) -> Re
         client.batch_execute("release savepoint index_drop").await?;
     }
     Ok(Dropped(dropped))
+}
+
+/// Names of the indexes that [`drop_simple`] would drop, after the foreign keys that need them.
+///
+/// # Errors
+/// Whatever the server reports.
+pub async fn simple_names(client: &Client, table_oid: u32) -> Result<Vec<String>> {
+    let rows =
+        client.query_typed(SIMPLE_INDEXES, &[(&table_oid, Type::OID), (&true, Type::BOOL)]).await?;
+    rows.iter().map(|row| Ok(row.try_get(1)?)).collect()
 }
 
 impl Dropped {

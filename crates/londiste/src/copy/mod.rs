@@ -17,7 +17,7 @@ mod transfer;
 pub use command::{Args, command};
 pub use load::{Load, Loaded, drop_fkeys, load};
 pub use position::{retire, sweep};
-pub use ranges::abandon;
+pub use ranges::{Explainer, abandon};
 pub use source::{Source, poke};
 pub(crate) use task::refusal;
 pub use task::{Copier, Ended};

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use testkit::wait_for;
+use testkit::places::built_program;
+use testkit::{Process, wait_for};
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 
@@ -168,6 +169,18 @@ impl Fixture {
         let left = count(&self.pair.on_leaf, "select (select count(*) from londiste.copy_range) + (select count(*) from londiste.table_info where dropped_ddl is not null)").await?;
         ensure!(left == 0, "{left} rows of an unfinished copy are left");
         Ok(())
+    }
+
+    /// Runs `londiste INI ARGS…` on the leaf; returns what it prints.
+    pub async fn londiste(&self, args: &[&str]) -> Result<String> {
+        let dir = tempfile::tempdir()?;
+        let ini = dir.path().join("leaf.ini");
+        let text =
+            format!("[londiste]\njob_name = leaf_w\nqueue_name = q\ndb = {}\n", self.pair.leaf.connstr());
+        std::fs::write(&ini, text)?;
+        // Built with the tests of this crate.
+        let program = built_program("examples/londiste", "londiste --example londiste")?;
+        Process::command(program).args([ini.as_os_str()]).args(args).succeed(PATIENCE).await
     }
 
     pub fn worker(&self, config: &str) -> Result<Running> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use testkit::{Process, wait_for};
+use testkit::wait_for;
 
 use crate::fixture::{BEFORE, Fixture, ONE, ROWS, THREE, Writers, count};
 use crate::support::{PATIENCE, admin};
@@ -13,13 +13,7 @@ const STATES: &str = "londiste.table_info";
 
 /// `londiste INI resync public.t`.
 async fn resync(f: &Fixture) -> Result<()> {
-    let dir = tempfile::tempdir()?;
-    let ini = dir.path().join("leaf.ini");
-    let text = format!("[londiste]\njob_name = leaf_w\nqueue_name = q\ndb = {}\n", f.pair.leaf.connstr());
-    std::fs::write(&ini, text)?;
-    let program = testkit::places::built_program("examples/londiste", "londiste")?;
-    let command = Process::command(program).args([ini.as_os_str(), "resync".as_ref(), "public.t".as_ref()]);
-    command.succeed(PATIENCE).await.map(drop)
+    f.londiste(&["resync", "public.t"]).await.map(drop)
 }
 
 /// Waits until somebody waits for a lock of the leaf that is no advisory lock.

@@ -90,7 +90,7 @@ pub async fn load(source: &Client, target: &Client, task: &RangeLoad<'_>) -> Res
         source.batch_execute("rollback").await?;
         return Ok(false);
     }
-    let prepared = match precondition(task, &facts) {
+    let prepared = match suited::precondition(task.row, task.filtered, &facts) {
         Some(why) => Err(why),
         None => prepare(target, task, &there, &facts).await?,
     };
@@ -156,16 +156,6 @@ pub async fn load(source: &Client, target: &Client, task: &RangeLoad<'_>) -> Res
 
 fn reset_meanwhile(table: &str) -> Error {
     Error::new(ErrorKind::Transient, format!("the copy of table {table} was reset meanwhile"))
-}
-
-fn precondition(task: &RangeLoad<'_>, facts: &SourceFacts) -> Option<String> {
-    if task.row.attrs.skip_truncate() {
-        return Some("rows that are there already are to stay (skip_truncate)".to_owned());
-    }
-    if task.filtered {
-        return Some("its handler takes only some of the rows".to_owned());
-    }
-    facts.refusal().map(str::to_owned)
 }
 
 /// A table that was dropped and created again has nothing of what was loaded, and its own indexes.
@@ -252,9 +242,8 @@ async fn prepare(
             store_ddl(target, queue, table, ddl.text().as_deref()).await?;
         }
     }
-    let keyed = key.iter().all(|k| columns.names.contains(k));
-    let refusal = match suited::refusal(target, there, &here, task.role, &key).await? {
-        None if !keyed => Some("a key column is not copied".to_owned()),
+    let refusal = match suited::refusal(target, there, &here, task.role, &key, &[]).await? {
+        None => suited::unkeyed(&key, &columns),
         // Uniqueness may be back already when only the end is left to do.
         Some(_) if complete => None,
         other => other,

@@ -13,6 +13,7 @@
 //! are then of different snapshots: `docs/design/resumable-copy.md`.
 
 mod changed;
+mod explain;
 mod load;
 mod split;
 mod store;
@@ -23,6 +24,7 @@ use skytools::{Error, Result};
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
+pub use explain::Explainer;
 pub use load::{RangeLoad, load};
 pub use store::{first_snapshot, forget};
 

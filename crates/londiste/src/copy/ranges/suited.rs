@@ -12,6 +12,7 @@ use tokio_postgres::types::Type;
 use crate::apply::session::Role;
 use crate::apply::{TableShape, split_name};
 use crate::copy::Columns;
+use crate::table::TableRow;
 
 /// Capture that writes whole rows: `logutriga`, `jsontriga` or generated, of every change of every row, without arguments
 /// that leave out columns or rows, or name another key.
@@ -39,7 +40,8 @@ const TARGET: &str = "select c.relkind = 'r' and c.relpersistence = 'p', \
           join pg_catalog.pg_proc p on p.oid = t.tgfoid join pg_catalog.pg_namespace n on n.oid = p.pronamespace \
          where t.tgrelid = c.oid and not t.tgisinternal and n.nspname <> 'pgq' and t.tgenabled::text in ($2, 'A') limit 1), \
        (select x.relname::text from pg_catalog.pg_index i join pg_catalog.pg_class x on x.oid = i.indexrelid \
-         where i.indrelid = c.oid and (i.indisunique or i.indisexclusion) and not i.indisprimary limit 1), \
+         where i.indrelid = c.oid and (i.indisunique or i.indisexclusion) and not i.indisprimary \
+           and x.relname <> all ($3) limit 1), \
        pg_catalog.has_database_privilege(pg_catalog.current_database(), 'temp'), \
        coalesce((select i.indimmediate from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisprimary), true) \
      from pg_catalog.pg_class c where c.oid = $1";
@@ -104,14 +106,27 @@ impl SourceFacts {
     pub async fn same_file(&self, source: &Client, table: &TableShape) -> Result<bool> {
         Ok(filenode(source, table).await? == self.filenode)
     }
-
-    /// Why the table cannot be copied by ranges, as far as the source is concerned.
-    pub fn refusal(&self) -> Option<&'static str> {
-        self.refusal
-    }
 }
 
-/// Why the table cannot be copied by ranges, as far as both tables are concerned. What a copy drops must be dropped.
+/// Why the table cannot be copied by ranges, as far as its registration and the source are concerned.
+pub fn precondition(row: &TableRow, filtered: bool, facts: &SourceFacts) -> Option<String> {
+    if row.attrs.skip_truncate() {
+        return Some("rows that are there already are to stay (skip_truncate)".to_owned());
+    }
+    if filtered {
+        return Some("its handler takes only some of the rows".to_owned());
+    }
+    facts.refusal.map(str::to_owned)
+}
+
+/// Why the table cannot be copied by ranges, as far as the columns that are copied are concerned.
+pub fn unkeyed(key: &[String], columns: &Columns) -> Option<String> {
+    let keyed = key.iter().all(|k| columns.names.contains(k));
+    (!keyed).then(|| "a key column is not copied".to_owned())
+}
+
+/// Why the table cannot be copied by ranges, as far as both tables are concerned. What a copy drops must be dropped, or
+/// named in `dropped`.
 ///
 /// # Errors
 /// Whatever the server reports.
@@ -121,9 +136,15 @@ pub async fn refusal(
     here: &TableShape,
     role: Role,
     key: &[String],
+    dropped: &[String],
 ) -> Result<Option<String>> {
     let firing = if role == Role::Replica { "R" } else { "O" };
-    let row = target.query_typed_one(TARGET, &[(&here.oid, Type::OID), (&firing, Type::TEXT)]).await?;
+    let row = target
+        .query_typed_one(
+            TARGET,
+            &[(&here.oid, Type::OID), (&firing, Type::TEXT), (&dropped, Type::TEXT_ARRAY)],
+        )
+        .await?;
     let (plain, temporary, immediate): (bool, bool, bool) =
         (row.try_get(0)?, row.try_get(4)?, row.try_get(5)?);
     let (trigger, index): (Option<&str>, Option<&str>) = (row.try_get(2)?, row.try_get(3)?);
