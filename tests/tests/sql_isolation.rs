@@ -73,7 +73,11 @@ async fn begin(client: &Client, level: &str) -> Result<()> {
 async fn old_snapshots_are_refused_after_a_rotation() -> Result<()> {
     let (db, admin, _turn) = queue().await?;
     for level in ["repeatable read", "serializable"] {
-        for statement in ["select pgq.insert_event('q', 't', 'd')", "select pgq.current_event_table('q')"] {
+        for statement in [
+            "select pgq.insert_event_raw('q', null, now(), null, null, 't', 'd', null, null, null, null)",
+            "select pgq.insert_events('q', '{t}', '{d}')",
+            "select pgq.current_event_table('q')",
+        ] {
             let writer = db.connect().await?;
             begin(&writer, level).await?;
             rotate(&admin).await?;
@@ -87,6 +91,24 @@ async fn old_snapshots_are_refused_after_a_rotation() -> Result<()> {
             writer.execute(statement, &[]).await.context("with a new snapshot")?;
             writer.batch_execute("commit").await?;
         }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn generated_code_writes_to_the_current_table_under_an_old_snapshot() -> Result<()> {
+    let (db, admin, _turn) = queue().await?;
+    for level in ["repeatable read", "serializable"] {
+        let writer = db.connect().await?;
+        begin(&writer, level).await?;
+        rotate(&admin).await?;
+        ensure!(insert(&writer, level).await?.is_none(), "{level}: refused");
+        writer.batch_execute("commit").await?;
+        let table = current_table(&admin).await?;
+        let there =
+            number(&admin, &format!("select count(*) from pgq.event_1_{table} where ev_data = '{level}'"))
+                .await?;
+        ensure!(there == 1, "{level}: not in table {table}");
     }
     Ok(())
 }
@@ -262,6 +284,144 @@ async fn a_prepared_transaction_keeps_its_event_across_rotations() -> Result<()>
     }
     ensure!(seen == ["prepared"], "{seen:?}");
     Ok(())
+}
+
+/// Every way to put an event into the queue: its name, the statements before the race, and the one that races.
+const WRITERS: [(&str, &str, &str); 6] = [
+    ("insert_event", "", "select pgq.insert_event('q', 't', 'late')"),
+    ("insert_events", "", "select pgq.insert_events('q', '{t}', '{late}')"),
+    (
+        "insert_event_raw",
+        "",
+        "select pgq.insert_event_raw('q', null, now(), null, null, 't', 'late', null, null, null, null)",
+    ),
+    (
+        "a generic trigger",
+        "create table g (id text primary key); create trigger c after insert or delete on g for each row execute function pgq.sqltriga('q')",
+        "insert into g values ('late') on conflict do nothing; delete from g",
+    ),
+    (
+        "generated capture",
+        "create table c (id text primary key); select pgq.capture_table('q', 'c')",
+        "insert into c values ('late') on conflict do nothing; delete from c",
+    ),
+    (
+        "a bulk loader",
+        "",
+        "do $$ begin execute 'insert into ' || pgq.current_event_table('q') || ' (ev_time, ev_type, ev_data) values (now(), ''t'', ''late'')'; end $$",
+    ),
+];
+
+/// Waits until a session waits for a lock.
+async fn blocked(admin: &Client, pid: i64) -> Result<()> {
+    wait_for("a session to wait for a lock", PATIENCE, || async {
+        let waits =
+            number(admin, &format!("select count(*) from pg_locks where pid = {pid} and not granted"))
+                .await?;
+        Ok((waits > 0).then_some(()))
+    })
+    .await
+}
+
+/// A root that hands its queue over, and a consumer that reads all of it.
+async fn root() -> Result<(TestDb, Client, tokio::sync::MutexGuard<'static, ()>)> {
+    let (db, admin, turn) = queue().await?;
+    admin
+        .batch_execute(
+            "select pgq_node.register_location('q', 'old root', 'dbname=x', false);
+             select pgq_node.create_node('q', 'root', 'old root', 'w', null, null, null);
+             select pgq.register_consumer('q', 'c')",
+        )
+        .await?;
+    for (_, setup, _) in WRITERS {
+        admin.batch_execute(setup).await?;
+    }
+    Ok((db, admin, turn))
+}
+
+/// Opens the queue again.
+async fn reopen(admin: &Client) -> Result<()> {
+    admin
+        .batch_execute(
+            "update pgq.queue set queue_disable_insert = false, queue_external_ticker = false; select pgq.ticker()",
+        )
+        .await?;
+    read_batches(admin, "c").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_writer_that_read_open_before_a_takeover_cannot_write_behind_its_last_tick() -> Result<()> {
+    let (db, admin, _turn) = root().await?;
+    for (name, _, statement) in WRITERS {
+        for level in ["read committed", "repeatable read"] {
+            for warm in [false, true] {
+                let case = format!("{name}, {level}, {}", if warm { "used session" } else { "new session" });
+                reopen(&admin).await?;
+                let (taker, writer) = (db.connect().await?, db.connect().await?);
+                if warm {
+                    writer.batch_execute(statement).await.with_context(|| case.clone())?;
+                }
+                let pid = number(&writer, "select pg_backend_pid()").await?;
+                begin(&writer, level).await?;
+                // The writer finds the queue open and waits for the table, until the last tick is made.
+                taker.batch_execute("begin; lock table pgq.event_1 in exclusive mode").await?;
+                let (written, taken) = tokio::join!(writer.batch_execute(statement), async {
+                    blocked(&admin, pid).await?;
+                    admin.batch_execute("select pgq_node.demote_root('q', 1, null)").await?;
+                    taker.batch_execute("select pgq_node.demote_root('q', 2, null); commit").await?;
+                    anyhow::Ok(())
+                });
+                taken?;
+                let error = written.err().with_context(|| format!("{case}: written behind the last tick"))?;
+                ensure!(error.code() == Some(&SqlState::T_R_SERIALIZATION_FAILURE), "{case}: {error:?}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_takeover_waits_for_whoever_wrote_before_it() -> Result<()> {
+    let (db, admin, _turn) = root().await?;
+    for (name, _, statement) in WRITERS {
+        reopen(&admin).await?;
+        let (taker, writer) = (db.connect().await?, db.connect().await?);
+        let pid = number(&taker, "select pg_backend_pid()").await?;
+        writer.batch_execute("begin").await?;
+        writer.batch_execute(statement).await.with_context(|| name.to_owned())?;
+        admin.batch_execute("select pgq_node.demote_root('q', 1, null)").await?;
+        let (taken, ended) = tokio::join!(
+            taker.query_one("select last_tick from pgq_node.demote_root('q', 2, null)", &[]),
+            async {
+                blocked(&admin, pid).await?;
+                writer.batch_execute("commit").await?;
+                anyhow::Ok(())
+            }
+        );
+        ended?;
+        let last: i64 = taken?.try_get(0)?;
+        let seen = read_until(&admin, "c", last).await?;
+        ensure!(seen.iter().any(|data| data.contains("late")), "{name}: {seen:?} up to the last tick");
+    }
+    Ok(())
+}
+
+/// Reads and finishes all batches up to a tick.
+async fn read_until(client: &Client, consumer: &str, tick: i64) -> Result<Vec<String>> {
+    let mut data = Vec::new();
+    loop {
+        let row = client
+            .query_one("select batch_id, cur_tick_id from pgq.next_batch_info($1, $2)", &[&QUEUE, &consumer])
+            .await?;
+        let (batch, at): (Option<i64>, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
+        let (Some(batch), Some(at)) = (batch, at) else { return Ok(data) };
+        ensure!(at <= tick, "tick {at} behind the last one, {tick}");
+        for row in client.query("select ev_data from pgq.get_batch_events($1)", &[&batch]).await? {
+            data.push(row.try_get(0)?);
+        }
+        client.execute("select pgq.finish_batch($1)", &[&batch]).await?;
+    }
 }
 
 #[tokio::test]

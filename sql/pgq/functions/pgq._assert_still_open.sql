@@ -1,6 +1,7 @@
 create or replace function pgq._assert_still_open(i_queue_name text, i_data_pfx text)
 returns void as $$
--- Refuses an event that was inserted after the queue had been closed, when its state is not what it was before the INSERT.
+-- Refuses an event that is inserted after the queue had been closed, when its state is not what it was before.  To be called
+-- while the INSERT holds the lock of its table, or after it.
 --
 -- A takeover closes the queue (queue_disable_insert), then locks the event tables against writers and makes the last tick.
 -- A writer may have read "open" before and inserted after: behind the last tick.  It holds the lock of its INSERT now, so what
@@ -28,6 +29,15 @@ begin
         raise exception 'queue "%" was closed while the event was written', i_queue_name
             using errcode = 'serialization_failure', hint = 'Run the transaction again.';
     end if;
+end;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
+
+create or replace function pgq._still_open(i_id int8, i_queue_name text, i_data_pfx text)
+returns int8 as $$
+-- pgq._assert_still_open for the place of a value in an INSERT: returns i_id.
+begin
+    perform pgq._assert_still_open(i_queue_name, i_data_pfx);
+    return i_id;
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
 

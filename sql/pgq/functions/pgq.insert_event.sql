@@ -4,25 +4,19 @@ create or replace function pgq.insert_event(
 returns bigint as $$
 -- Writes an event into a queue, as part of the current transaction.
 --
--- Code generated for the queue does the work.  It declines whenever anything is out of the ordinary, and
--- pgq.insert_event_raw decides: docs/design/insert-event.md.
+-- Code generated for the queue does the work.  Where anything is out of the ordinary it has pgq.insert_event_raw
+-- decide: docs/design/insert-event.md.
 --
 -- Returns:
 --      ev_id of the event
 -- Errors:
---      those of pgq.insert_event_raw
+--      those of pgq.insert_event_raw; serialization_failure (pgq._assert_still_open)
 -- Calls:
---      pgq._insert_tree_0, pgq.insert_event_raw
+--      pgq._insert_tree_0
 declare
-    -- One expression: each costs something anew in every transaction.  The transaction has its id before the state of
-    -- the queue is read, as in pgq.insert_event_raw.
-    _id bigint := case when pg_catalog.txid_current() > 0
-                        and pg_catalog.current_setting('transaction_isolation') = 'read committed'
-                       then pgq._insert_tree_0($1, pg_catalog.now(), $2, $3, $4, $5, $6, $7) end;
+    -- NOT NULL: generated code that neither writes the event nor raises an error must not pass for one that does
+    _id bigint not null := pgq._insert_tree_0($1, pg_catalog.now(), $2, $3, $4, $5, $6, $7);
 begin
-    if _id is null then
-        _id := pgq.insert_event_raw($1, null, pg_catalog.now(), null, null, $2, $3, $4, $5, $6, $7);
-    end if;
     return _id;
 end;
 $$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp;

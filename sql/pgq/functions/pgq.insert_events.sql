@@ -70,6 +70,12 @@ begin
          || ' select e.ev_id, pg_catalog.now(), e.ev_type, e.ev_data, e.x1, e.x2, e.x3, e.x4'
          || ' from unnest($1, $2, $3, $4, $5, $6, $7) e (ev_id, ev_type, ev_data, x1, x2, x3, x4)'
       using _ids, i_types, i_datas, i_extra1, i_extra2, i_extra3, i_extra4;
+
+    -- as in pgq.insert_event_raw
+    if not _q.queue_disable_insert
+       and pg_catalog.pg_sequence_last_value((_q.queue_data_pfx || '_state_seq')::pg_catalog.regclass) <> 2 * _q.queue_cur_table then
+        perform pgq._assert_still_open(i_queue_name, _q.queue_data_pfx);
+    end if;
     return _ids;
 end;
 $$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp;

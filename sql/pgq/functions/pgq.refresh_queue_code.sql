@@ -6,6 +6,11 @@ returns text as $$
 -- change is under way) match no branch.  A restored dump may carry a state that does not belong to its
 -- rows; its sequence has another OID, so that the code stands aside until it is made anew.
 --
+-- The state is looked at again inside of the INSERT, which holds the lock of the table by then: a takeover that closed the queue
+-- in between is noticed, one that closes it later waits for the lock.
+--
+-- Each expression costs something anew in every transaction, hence as few as possible.
+--
 -- Returns:
 --      PL/pgSQL statements that return from the function when they have inserted;
 --      null for a queue that needs more checks than these, or lacks parts
@@ -30,16 +35,17 @@ begin
         %s _state = %s then
             _id := pg_catalog.nextval(%L);
             insert into %s (ev_id, ev_time, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4)
-                values (_id, $2, $3, $4, $5, $6, $7, $8);
+                values (case when pg_catalog.pg_sequence_last_value(%L) = _state then _id else pgq._still_open(_id, $1, %L) end,
+                        $2, $3, $4, $5, $6, $7, $8);
             return _id;$code$,
             case when _n = 0 then 'if' else 'elsif' end, 2 * _n, i_queue.queue_event_seq,
-            i_queue.queue_data_pfx || '_' || _n::text);
+            i_queue.queue_data_pfx || '_' || _n::text, _state_seq, i_queue.queue_data_pfx);
     end loop;
     return pg_catalog.format($code$
     if $1 = %L then
-        _state := case when %L::pg_catalog.regclass = '%s'::pg_catalog.oid then pg_catalog.pg_sequence_last_value(%L) end;%s
+        _state := case when pg_catalog.txid_current() > 0 and %L::pg_catalog.regclass = '%s'::pg_catalog.oid
+                       then pg_catalog.pg_sequence_last_value(%L) end;%s
         end if;
-        return null;
     end if;$code$,
         i_queue.queue_name, _state_seq, _oid, _state_seq, _code);
 end;
@@ -90,7 +96,7 @@ begin
       from pgq.queue q
      where pg_catalog.hashtext(q.queue_name) & (i_leaves - 1) = i_leaf;
     perform pgq._write_queue_code(_name, E'    _id pg_catalog.int8;\n    _state pg_catalog.int8;',
-                                  coalesce(_body, '') || E'\n    return null;');
+                                  coalesce(_body, '') || E'\n    return pgq.insert_event_raw($1, null, $2, null, null, $3, $4, $5, $6, $7, $8);');
 end;
 $$ language plpgsql;
 
@@ -98,7 +104,7 @@ create or replace function pgq.refresh_queue_code(i_queue_name text default null
 returns integer as $$
 -- Writes the code that pgq.insert_event runs for a queue, or for all queues.
 --
--- Queues are spread over leaf functions by hash of their name, eight to a leaf; the number of leaves doubles as
+-- Queues are spread over leaf functions by hash of their name; the number of leaves doubles as
 -- queues are added and never shrinks.  Where code is missing or does not fit, pgq.insert_event works without
 -- it, slower: to be called after a restore and after repairs; an upgrade, pgq.create_queue, pgq.drop_queue and
 -- changes of pgq.queue see to it themselves.
@@ -137,7 +143,7 @@ begin
     end loop;
     if _wanted = 1 then
         null;
-    elsif _wanted <= 64 then
+    elsif _wanted <= 128 then
         perform pgq._write_queue_code('_insert_tree_0',
             pg_catalog.format('    _leaf pg_catalog.int4 := pg_catalog.hashtext($1) & %s;', _wanted - 1),
             pgq._queue_choice(0, _wanted - 1, 1, 0, '_insert_leaf'));

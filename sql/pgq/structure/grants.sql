@@ -32,7 +32,7 @@ begin
                 'refresh_capture', 'capture_table', 'uncapture_table', '_capture_register', '_capture_forget', '_capture_possible', '_capture_constant', '_trigger_options', '_trigger_expression']),
             ('londiste_writer', array['apply_token',
                 'refresh_capture', 'capture_table', 'uncapture_table', '_capture_register', '_capture_forget', '_capture_possible', '_capture_constant', '_trigger_options', '_trigger_expression']),
-            ('', array['_queue_state_changed', '_queue_code_changed', '_subscription_key_changed', '_move_subscription', '_queue_code', '_queue_choice', '_write_queue_code', '_write_queue_leaf', '_type_equality', '_column_equal', '_column_text']),
+            ('', array['_queue_state_changed', '_queue_code_changed', '_subscription_key_changed', '_move_subscription', '_still_open', '_queue_code', '_queue_choice', '_write_queue_code', '_write_queue_leaf', '_type_equality', '_column_equal', '_column_text']),
             ('', array['_capture_changed', '_capture_plain', '_capture_time', '_capture_float', '_capture_bytes', '_capture_text', '_capture_intact',
                 '_capture_columns', '_capture_quote', '_capture_encode', '_capture_urlencode', '_capture_code', '_capture_too_large', '_capture_row',
                 '_capture_heal', '_capture_event', '_write_capture'])
