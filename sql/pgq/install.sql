@@ -71,6 +71,7 @@
 \ir functions/pgq._capture_row.sql
 \ir functions/pgq.refresh_capture.sql
 \ir functions/pgq.capture_table.sql
+\ir functions/pgq.rebase_transactions.sql
 \ir structure/queue_state.sql
 \ir structure/grants.sql
 \ir structure/capture_code.sql

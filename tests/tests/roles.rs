@@ -44,6 +44,7 @@ const FUNCTIONS: &[(&str, &[&str], &str)] = &[
          drop_queue set_queue_config insert_event_raw event_retry_raw _settle_queue_state refresh_queue_code",
     ),
     ("pgq", &["pgq_admin", "londiste_writer"], "apply_token capture_table uncapture_table refresh_capture"),
+    ("pgq", &[], "rebase_transactions"),
     ("pgq_node", &["public"], "is_root_node is_leaf_node version"),
     (
         "pgq_node",

@@ -7,6 +7,7 @@
 
 mod bundle;
 pub mod command;
+pub mod health;
 mod installer;
 mod inventory;
 mod module;

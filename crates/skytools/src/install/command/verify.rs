@@ -3,24 +3,51 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+use serde::Serialize;
+
 use super::{Target, block_on, print, print_json};
+use crate::install::health::{self, Finding, Health, Repaired};
 use crate::install::{DifferenceKind, Module, ModuleState, verify};
 use crate::{Error, Result};
 
-/// List differences of installed modules from a fresh installation.
+/// List differences of installed modules from a fresh installation, and damage of what they have generated.
 ///
-/// Objects made for each queue are left out. What users added to our schemas is listed and is no difference.
-/// Exit status 1 when there are differences.
+/// Compared with a fresh installation are the modules; what users added to our schemas is listed and is no difference. What was
+/// made since (code generated for queues and captured tables, event tables, sequences, triggers) is compared with what
+/// would be made now: useful after a restore, an upgrade, or changes by hand. Exit status 1 when anything is found.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     target: Target,
+    /// Make generated objects anew, in one transaction for each module. Never touches tables of users or the content of events;
+    /// what a person may have decided is named with the command to run.
+    #[arg(long)]
+    repair: bool,
+    /// With --repair: how long to wait for locks of others, each.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    lock_timeout: u32,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
     /// Modules to compare [default: all that are installed].
     #[arg(value_name = "MODULE")]
     modules: Vec<Module>,
+}
+
+/// Everything about one module.
+#[derive(Debug, Serialize)]
+struct Verified {
+    #[serde(flatten)]
+    state: ModuleState,
+    generated: Health,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    repaired: Vec<Repaired>,
+}
+
+impl Verified {
+    fn is_good(&self) -> bool {
+        self.state.is_clean() && self.generated.is_good()
+    }
 }
 
 impl Args {
@@ -33,25 +60,62 @@ impl Args {
             let mut connection = self.target.connect().await?;
             let all = self.modules.is_empty();
             let modules = if all { Module::available() } else { self.modules.clone() };
-            let mut states = verify(&mut connection, &modules).await?;
-            if all {
-                states.retain(|s| s.version.is_some());
+            let mut verified = Vec::new();
+            for (module, state) in modules.iter().zip(verify(&mut connection, &modules).await?) {
+                if all && state.version.is_none() {
+                    continue;
+                }
+                let mut repaired = Vec::new();
+                if self.repair {
+                    let timeout = u64::from(self.lock_timeout) * 1000;
+                    repaired = health::repair(&mut connection, *module, &state, timeout).await?;
+                }
+                let generated = health::check(&mut connection, *module, &state).await?;
+                verified.push(Verified { state, generated, repaired });
             }
-            if states.is_empty() {
+            if verified.is_empty() {
                 return Err(Error::not_found(format!("no module is installed in {}", connection.target()))
                     .hint(format!("Run: skytools install {}", self.target.shown())));
             }
             if self.json {
-                print_json(&states)?;
+                print_json(&verified)?;
             } else {
-                print(&report(&states, &self.target.shown()))?;
+                print(&report(&verified, &self.target.shown()))?;
             }
-            Ok(if states.iter().all(ModuleState::is_clean) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            Ok(if verified.iter().all(Verified::is_good) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         })
     }
 }
 
-fn report(states: &[ModuleState], target: &str) -> String {
+fn report(verified: &[Verified], target: &str) -> String {
+    let states: Vec<&ModuleState> = verified.iter().map(|v| &v.state).collect();
+    let mut text = report_states(&states, target);
+    // Writing to a String cannot fail.
+    for one in verified {
+        for Repaired { finding, error } in &one.repaired {
+            let Finding { object, problem, remedy, .. } = finding;
+            match error {
+                None => writeln!(text, "repaired: {object}: {problem}\n  done: {remedy}").ok(),
+                Some(error) => writeln!(text, "not repaired: {object}: {problem}\n  error: {error}").ok(),
+            };
+        }
+        if let Some(why) = &one.generated.unchecked {
+            writeln!(text, "{}: what it has generated was not looked at: {why}", one.state.module).ok();
+        }
+        for Finding { object, problem, remedy, repairable, .. } in &one.generated.findings {
+            let prefix = if *repairable { "repairable" } else { "by hand" };
+            writeln!(text, "generated: {object}: {problem}\n  {prefix}: {remedy}").ok();
+        }
+    }
+    let repairable = |v: &&Verified| v.generated.findings.iter().any(|f| f.repairable);
+    let modules: Vec<&str> = verified.iter().filter(repairable).map(|v| v.state.module.as_str()).collect();
+    if !modules.is_empty() {
+        writeln!(text, "hint: run: skytools verify --repair {target} {}", modules.join(" ")).ok();
+    }
+    text
+}
+
+fn report_states(states: &[&ModuleState], target: &str) -> String {
     let mut text = String::new();
     let mut damaged = Vec::new();
     // Writing to a String cannot fail.

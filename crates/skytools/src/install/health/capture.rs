@@ -1,0 +1,205 @@
+//! What belongs to captured tables: triggers, and the functions generated for them.
+
+use tokio_postgres::Transaction;
+
+use super::{Finding, findings};
+use crate::install::Module;
+use crate::{Error, Result};
+
+/// Everything about capture.
+pub(super) async fn check(transaction: &Transaction<'_>) -> Result<Vec<Finding>> {
+    let mut found = Vec::new();
+    for sql in [TRIGGERS, TRUNCATE, UNREGISTERED] {
+        found.extend(findings(transaction, &filled(sql)).await?);
+    }
+    found.extend(code(transaction).await?);
+    Ok(found)
+}
+
+/// A row of `pgq.capture`, its table and the trigger that runs its function.
+const REGISTERED: &str = "
+    select c.*, q.queue_id, f.oid as function,
+           coalesce(t.tgrelid, to_regclass(format('%I.%I', c.rel_schema, c.rel_name))) as rel,
+           t.oid as trigger, t.tgenabled, t.tgname
+      from pgq.capture c
+      left join pgq.queue q on q.queue_name = c.queue_name
+      left join pg_proc f on f.oid = to_regprocedure(format('pgq.%I()', c.function_name))
+      left join lateral (select * from pg_trigger t
+                          where t.tgfoid = f.oid and not t.tgisinternal and t.tgparentid = 0
+                          order by t.tgrelid <> coalesce(to_regclass(format('%I.%I', c.rel_schema, c.rel_name)), 0::oid), t.oid
+                          limit 1) t on true";
+
+/// What has become of tables, triggers and queues; what was not captured meanwhile nobody can tell.
+const TRIGGERS: &str = "
+with r as ($REGISTERED)
+select format('table %I.%I, queue %I', r.rel_schema, r.rel_name, r.queue_name), f.problem, f.remedy, f.repair
+  from r, lateral (
+    select case when r.rel is null then 'the table is gone' else 'the queue is gone' end
+               || ', its capture is still registered',
+           'forget it, with its function',
+           format('select pgq._capture_forget(%L, %L, %L, %L)', r.queue_name, r.rel_schema, r.rel_name, r.trigger_name)
+     where r.trigger is null and (r.rel is null or r.queue_id is null)
+    union all
+    select 'the queue is gone: writes to the table fail', format('select pgq.uncapture_table(%L, %L)', r.queue_name, r.rel_schema || '.' || r.rel_name), null
+     where r.trigger is not null and r.queue_id is null
+    union all
+    select format('trigger %I was dropped: nothing is captured', r.trigger_name),
+           format('select pgq.capture_table(%s); what was changed meanwhile is missing elsewhere: copy the table there again (londiste resync).'
+                  ' If it is to stay so: select pgq.uncapture_table(%L, %L)',
+                  (select string_agg(quote_literal(a), ', ' order by nr)
+                     from unnest(array[r.queue_name, r.rel_schema || '.' || r.rel_name, 'trigger=' || r.trigger_name, 'capture_failure=' || r.failure]
+                                 || r.options) with ordinality a (a, nr)),
+                  r.queue_name, r.rel_schema || '.' || r.rel_name), null
+     where r.trigger is null and r.rel is not null and r.queue_id is not null
+    union all
+    select format('trigger %I is %s: nothing is captured', r.tgname,
+                  case r.tgenabled when 'D' then 'disabled' else 'enabled for replicas only' end),
+           format('alter table %s enable trigger %I; what was changed meanwhile is missing elsewhere: copy the table there again'
+                  ' (londiste resync)', r.rel::regclass, r.tgname), null
+     where r.tgenabled in ('D', 'R')
+    union all
+    select format('changes were not captured since %s: %s', r.lost_since, r.lost_reason),
+           format('remove the cause, copy the table again where it is replicated (londiste resync), then select pgq.capture_table(%s)',
+                  (select string_agg(quote_literal(a), ', ' order by nr)
+                     from unnest(array[r.queue_name, r.rel_schema || '.' || r.rel_name, 'trigger=' || r.trigger_name, 'capture_failure=' || r.failure]
+                                 || r.options) with ordinality a (a, nr))), null
+     where r.lost_since is not null
+  ) f (problem, remedy, repair)
+ order by r.capture_id";
+
+/// Row triggers that run a function of pgq, with their arguments.
+const ROW_TRIGGERS: &str = "
+    select t.oid, t.tgrelid, t.tgname, t.tgtype, n.nspname, c.relname, p.proname, p.oid as function,
+           (select array_agg(convert_from(substr(t.tgargs, z.before + 1, z.at - z.before - 1), getdatabaseencoding()) order by z.at)
+              from (select g + 1 as at, lag(g + 1, 1, 0) over (order by g) as before
+                      from generate_series(0, length(t.tgargs) - 1) g where get_byte(t.tgargs, g) = 0) z) as args
+      from pg_trigger t
+      join pg_class c on c.oid = t.tgrelid
+      join pg_namespace n on n.oid = c.relnamespace
+      join pg_proc p on p.oid = t.tgfoid
+     where p.pronamespace = 'pgq'::regnamespace and not t.tgisinternal and t.tgparentid = 0 and t.tgtype & 1 = 1 and t.tgnargs > 0";
+
+/// A truncate trigger beside each row trigger that londiste or `pgq.capture_table` has made.
+const TRUNCATE: &str = "
+with r as ($ROW_TRIGGERS),
+     wanted as (
+    select r.*, regexp_replace(r.tgname, '^zzz_', '') || '_truncate' as name
+      from r
+     where r.proname ~ '^_capture_[0-9]+$' or r.proname in ('logutriga', 'sqltriga', 'jsontriga') and r.tgname ~ '^(zzz_)?_londiste_')
+select format('table %I.%I, queue %I', w.nspname, w.relname, w.args[1]), f.problem, f.remedy, f.repair
+  from wanted w, lateral (
+    select 'has no truncate trigger: TRUNCATE is not captured', format('create the trigger %I', w.name),
+           format('create trigger %I after truncate on %I.%I for each statement execute function pgq.sqltriga(%s)', w.name, w.nspname, w.relname,
+                  (select string_agg(quote_literal(a), ', ' order by nr) from unnest(w.args) with ordinality u (a, nr)
+                    where nr = 1 or starts_with(a, 'ev_extra1=') or a = 'deny'))
+     where not exists (select 1 from pg_trigger t where t.tgrelid = w.tgrelid and t.tgname = w.name)
+    union all
+    select format('truncate trigger %I is disabled: TRUNCATE is not captured', t.tgname),
+           format('alter table %I.%I enable trigger %I', w.nspname, w.relname, t.tgname), null
+      from pg_trigger t where t.tgrelid = w.tgrelid and t.tgname = w.name and t.tgenabled in ('D', 'R')
+  ) f (problem, remedy, repair)
+ order by w.nspname, w.relname, w.tgname";
+
+/// Generated functions that `pgq.capture` does not know.
+const UNREGISTERED: &str = "
+with r as ($ROW_TRIGGERS)
+select case when r.oid is null then format('function %s', p.oid::regprocedure)
+            else format('table %I.%I, queue %I', r.nspname, r.relname, r.args[1]) end,
+       case when r.oid is null then 'nothing uses it' else format('function %s, which captures it, is not registered', p.oid::regprocedure) end,
+       case when r.oid is null then 'drop it' else 'capture the table by a new one (pgq.capture_table)' end,
+       case when r.oid is not null then
+           format('select pgq.capture_table(%s);',
+                  (select string_agg(quote_literal(a), ', ' order by nr)
+                     from unnest(array[r.args[1], r.nspname || '.' || r.relname, 'trigger=' || r.tgname,
+                                       'tgflags=' || concat(case when r.tgtype & 4 <> 0 then 'I' end, case when r.tgtype & 16 <> 0 then 'U' end,
+                                                            case when r.tgtype & 8 <> 0 then 'D' end)] || r.args[2:]) with ordinality u (a, nr)))
+           else '' end || format('drop function if exists %s', p.oid::regprocedure)
+  from pg_proc p
+  left join r on r.function = p.oid
+ where p.pronamespace = 'pgq'::regnamespace and p.proname ~ '^_capture_[0-9]+$'
+   and not exists (select 1 from pgq.capture c where c.function_name = p.proname)
+ order by p.oid";
+
+/// Registered functions with their table and trigger, in running order.
+const CODE: &str = "
+with r as ($REGISTERED)
+select r.capture_id, format('table %I.%I, queue %I', r.rel_schema, r.rel_name, r.queue_name), r.rel,
+       format('select pgq.refresh_capture(%L, %L)', r.queue_name, r.rel_schema || '.' || r.rel_name),
+       f.prosecdef, pg_get_userbyid(f.proowner)::text, pg_get_userbyid(o.relowner)::text, f.oid::regprocedure::text
+  from r
+  join pg_proc f on f.oid = r.function
+  join pg_class o on o.oid = 'pgq.queue'::regclass
+ where r.trigger is not null and r.queue_id is not null
+ order by r.capture_id";
+
+/// Generated functions against what would be generated now.
+async fn code(transaction: &Transaction<'_>) -> Result<Vec<Finding>> {
+    let mut found = Vec::new();
+    for row in transaction.query(&filled(CODE), &[]).await? {
+        let (capture, object, table, repair): (i32, String, u32, String) =
+            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
+        let (definer, owner, pgq_owner, function): (bool, String, String, String) =
+            (row.try_get(4)?, row.try_get(5)?, row.try_get(6)?, row.try_get(7)?);
+        let finding = |problem: String, remedy: String, repair: Option<String>| Finding {
+            module: Module::Pgq.name().to_owned(),
+            object: object.clone(),
+            problem,
+            remedy,
+            repairable: repair.is_some(),
+            repair,
+        };
+        if owner != pgq_owner {
+            found.push(finding(
+                format!("function {function} belongs to \"{owner}\", not to \"{pgq_owner}\", the owner of pgq: writes of others fail"),
+                format!("alter function {function} owner to {}", crate::quote::ident(&pgq_owner)),
+                None,
+            ));
+            continue;
+        }
+        match same_code(transaction, capture, table).await {
+            Ok(true) if definer => {}
+            Ok(_) => found.push(finding(
+                format!("function {function} was generated for other objects: capture is slower until the next write"),
+                "generate it (pgq.refresh_capture)".to_owned(),
+                Some(repair),
+            )),
+            // The table cannot be captured as it is now: that is what is to be told.
+            Err(error) if error.sqlstate().is_some() && !error.is_retryable() => found.push(finding(
+                format!("its capture cannot be generated any more: {}", error.chain()),
+                error.hint_text().map_or_else(|| "correct that".to_owned(), str::to_owned),
+                None,
+            )),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}
+
+/// Whether the function of a row of `pgq.capture` has the code that would be generated now.
+async fn same_code(transaction: &Transaction<'_>, capture: i32, table: u32) -> Result<bool> {
+    // An error of this question must not end the transaction.
+    transaction.batch_execute("savepoint capture_code").await?;
+    let answer = transaction
+        .query_one(
+            "select p.prosrc = pgq._capture_code(c, $2) from pgq.capture c
+               join pg_proc p on p.oid = to_regprocedure(format('pgq.%I()', c.function_name)) where c.capture_id = $1",
+            &[&capture, &table],
+        )
+        .await;
+    match answer {
+        Ok(row) => {
+            transaction.batch_execute("release savepoint capture_code").await?;
+            Ok(row.try_get(0)?)
+        }
+        Err(error) => {
+            let error = Error::from(error);
+            // On a broken connection this fails too, and the first error is the one to tell.
+            transaction.batch_execute("rollback to savepoint capture_code").await.ok();
+            Err(error)
+        }
+    }
+}
+
+fn filled(sql: &str) -> String {
+    sql.replace("$REGISTERED", REGISTERED).replace("$ROW_TRIGGERS", ROW_TRIGGERS)
+}

@@ -1,0 +1,86 @@
+//! Making generated objects anew.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::{Finding, attempt, check, transactions};
+use crate::db::Connection;
+use crate::install::{Module, ModuleState, installer};
+use crate::{Error, Result};
+
+/// What was done about a finding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Repaired {
+    /// The finding.
+    #[serde(flatten)]
+    pub finding: Finding,
+    /// Why it did not work; `None` when it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// Repairs what can be made anew of what [`check`] has found, in one transaction. A repair that fails is undone alone, and told.
+///
+/// `lock_timeout` bounds each wait for a lock of others, in milliseconds.
+///
+/// # Errors
+/// Those of the server; nothing was changed then.
+pub async fn repair(
+    connection: &mut Connection,
+    module: Module,
+    state: &ModuleState,
+    lock_timeout: u64,
+) -> Result<Vec<Repaired>> {
+    let findings = check(connection, module, state).await?.findings;
+    if findings.iter().any(|f| f.repair.is_some()) {
+        make_room(connection).await?;
+    }
+    let mut transaction = connection.transaction().await?;
+    transaction
+        .batch_execute(&format!(
+            "set local search_path = pg_catalog; set local lock_timeout = {lock_timeout}"
+        ))
+        .await?;
+    transaction.batch_execute(installer::LOCK).await?;
+    let mut done: HashMap<String, Option<String>> = HashMap::new();
+    let mut repaired = Vec::new();
+    for finding in findings {
+        let Some(statements) = finding.repair.clone() else { continue };
+        let error = match done.get(&statements) {
+            Some(error) => error.clone(),
+            None => match attempt(&mut transaction, &statements).await {
+                Ok(()) => None,
+                // The connection, not the repair.
+                Err(error) if error.sqlstate().is_none() => return Err(error),
+                Err(error) => Some(told(&error)),
+            },
+        };
+        done.insert(statements, error.clone());
+        repaired.push(Repaired { finding, error });
+    }
+    transaction.commit().await?;
+    Ok(repaired)
+}
+
+fn told(error: &Error) -> String {
+    match error.hint_text() {
+        Some(hint) => format!("{} ({hint})", error.chain()),
+        None => error.chain(),
+    }
+}
+
+/// Uses up transaction ids, where ticks of a restored queue need more numbers below the present than there are.
+async fn make_room(connection: &Connection) -> Result<()> {
+    let missing: i64 = connection.query_one(transactions::MISSING_ROOM, &[]).await?.try_get(0)?;
+    if missing > 0 {
+        tracing::debug!("using up {missing} transaction ids");
+        // Each in a transaction of its own: below those of a transaction that is still open nothing would be gained.
+        connection
+            .batch_execute(&format!(
+                "do $$ begin for i in 1 .. {missing} loop perform pg_catalog.txid_current(); commit; end loop; end $$"
+            ))
+            .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,219 @@
+//! What an installation has generated: damage of every sort is found, what can be made anew is, and nothing else is touched.
+
+use anyhow::{Context, Result, ensure};
+use skytools::db::{ConnectString, Connection};
+use skytools::install::health::{self, Finding};
+use skytools::install::{Module, ModuleState, install, verify};
+
+async fn connect(connstr: &str) -> Result<Connection> {
+    Ok(ConnectString::parse(connstr)?.connect("health test").await?)
+}
+
+/// Ten queues, so that there are leaves, and tables captured for the first.
+const QUEUES: &str = "
+    select pgq.create_queue('q' || n) from generate_series(1, 10) n;
+    create table public.t (id int primary key, v text);
+    create table public.u (id int primary key, v text);
+    create table public.\"W x\" (id int primary key, v text);
+    select pgq.capture_table('q1', 'public.t', 'ev_extra1=''elsewhere.t''', 'tgflags=IU');
+    select pgq.capture_table('q1', 'public.u', 'form=generic');
+    select pgq.capture_table('q1', 'public.W x', 'trigger=mine', 'ignore=v');
+    select pgq.register_consumer('q1', 'c');";
+
+async fn damaged(damage: &str) -> Result<(testkit::TestDb, Connection)> {
+    let db = testkit::database().await?;
+    let mut connection = connect(db.connstr()).await?;
+    connection.batch_execute(QUEUES).await?;
+    let before = found(&mut connection).await?;
+    ensure!(before.is_empty(), "before the damage: {before:#?}");
+    connection.batch_execute(damage).await?;
+    Ok((db, connection))
+}
+
+/// What comparing the module itself has shown: nothing, which need not be looked at again and again.
+fn whole() -> ModuleState {
+    ModuleState {
+        module: "pgq".to_owned(),
+        version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        fresh_version: env!("CARGO_PKG_VERSION").to_owned(),
+        differences: Vec::new(),
+        additions: Vec::new(),
+        missing_roles: Vec::new(),
+    }
+}
+
+async fn found(connection: &mut Connection) -> Result<Vec<Finding>> {
+    let health = health::check(connection, Module::Pgq, &whole()).await?;
+    ensure!(health.unchecked.is_none(), "{:?}", health.unchecked);
+    Ok(health.findings)
+}
+
+async fn repair(connection: &mut Connection) -> Result<Vec<health::Repaired>> {
+    Ok(health::repair(connection, Module::Pgq, &whole(), 10_000).await?)
+}
+
+/// Captures one change of each kind on every table, for comparing what is written.
+const CHANGES: &str = "
+    insert into public.t values (1, 'x'); update public.t set v = 'y'; truncate public.t;
+    insert into public.u values (1, 'x'); delete from public.u; truncate public.u;
+    insert into public.\"W x\" values (1, 'x'); update public.\"W x\" set v = 'y', id = 1; delete from public.\"W x\"; truncate public.\"W x\";
+    select pgq.insert_event('q' || n, 'type', 'data') from generate_series(1, 10) n;";
+
+/// Everything that the event tables of these queues hold, without what differs from run to run.
+async fn events(connection: &Connection) -> Result<Vec<String>> {
+    let sql = "select c.relname || ' ' || concat_ws('|', ev_type, ev_data, ev_extra1, ev_extra2)
+        from pgq.event_template e join pg_class c on c.oid = e.tableoid order by c.relname, ev_id";
+    Ok(connection.query(sql, &[]).await?.iter().map(|r| r.get(0)).collect())
+}
+
+/// Damage, and a part of the problem that is found for it.
+const REPAIRABLE: &[(&str, &str)] = &[
+    ("drop function pgq._insert_tree_0(text, timestamptz, text, text, text, text, text, text)", "do not lead to the code"),
+    ("do $$ begin execute (select 'drop function ' || oid::regprocedure from pg_proc
+       where proname = '_insert_leaf_' || (hashtext('q3') & 1)); end $$", "which inserts its events"),
+    ("grant execute on function pgq._insert_leaf_0(text, timestamptz, text, text, text, text, text, text) to public", "open to everybody"),
+    ("drop sequence pgq.event_2_state_seq", "does not exist"),
+    ("select setval('pgq.event_2_state_seq', 4)", "its row 0"),
+    ("select setval('pgq.event_2_state_seq', 2305843009213693952 + txid_current() + 1000000)", "its row 0"),
+    ("select setval('pgq.event_2_id_seq', 1, false); update pgq.tick set tick_event_seq = 100 where tick_queue = 2", "numbers would come twice"),
+    ("select setval('pgq.queue_queue_id_seq', 2)", "pgq.queue_queue_id_seq"),
+    ("revoke select on sequence pgq.event_3_tick_seq from public", "roles lack rights on pgq.event_3_tick_seq"),
+    ("alter table pgq.event_1_1 alter column ev_id drop default", "column ev_id has no default"),
+    ("alter table pgq.subscription_key disable trigger user; delete from pgq.subscription_key", "has no key"),
+    ("drop trigger _londiste_q1_truncate on public.t", "has no truncate trigger"),
+    ("drop trigger _londiste_q1_truncate on public.u", "has no truncate trigger"),
+    ("drop trigger mine_truncate on public.\"W x\"", "has no truncate trigger"),
+    ("do $$ begin execute (select format('create or replace function pgq.%I() returns trigger language plpgsql security definer as %L',
+        proname, replace(prosrc, 'elsewhere', 'nowhere')) from pg_proc where proname = '$T'); end $$", "generated for other objects"),
+    ("alter function pgq.$T() security invoker", "generated for other objects"),
+    ("delete from pgq.capture where rel_name = 't'", "is not registered"),
+    ("create function pgq._capture_77() returns trigger language plpgsql as 'begin return null; end'", "nothing uses it"),
+    ("insert into pgq.capture (queue_name, rel_schema, rel_name, trigger_name, options, function_name)
+        values ('q1', 'public', 'gone', 'x', '{}', '_capture_99')", "the table is gone"),
+];
+
+#[tokio::test]
+async fn what_is_generated_is_made_anew() -> Result<()> {
+    let (_db, mut connection) = damaged("select").await?;
+    let changed = async |connection: &Connection| -> Result<Vec<String>> {
+        connection.batch_execute("truncate pgq.event_template").await?;
+        connection.batch_execute(CHANGES).await?;
+        events(connection).await
+    };
+    let expected = changed(&connection).await?;
+    ensure!(expected.len() == 19, "{expected:#?}");
+    for (damage, problem) in REPAIRABLE {
+        let function = "select function_name::text from pgq.capture where rel_name = 't'";
+        let function: String = connection.query_one(function, &[]).await?.get(0);
+        connection.batch_execute(&damage.replace("$T", &function)).await.context(*damage)?;
+        let before = found(&mut connection).await.context(*damage)?;
+        let is_it = |f: &Finding| format!("{} {}", f.object, f.problem).contains(problem) && f.repairable;
+        ensure!(before.iter().any(is_it), "{damage}: {before:#?}");
+        let repaired = repair(&mut connection).await.context(*damage)?;
+        ensure!(repaired.iter().all(|r| r.error.is_none()), "{damage}: {repaired:#?}");
+        let after = found(&mut connection).await?;
+        ensure!(after.is_empty(), "{damage}: {after:#?}");
+        let events = changed(&connection).await.context(*damage)?;
+        ensure!(events == expected, "{damage}: {events:#?}\n{expected:#?}");
+    }
+    Ok(())
+}
+
+/// Damage, a part of the problem, and of the remedy.
+const BY_HAND: &[(&str, &str, &str)] = &[
+    (
+        "alter table public.t disable trigger _londiste_q1",
+        "is disabled",
+        "alter table public.t enable trigger",
+    ),
+    (
+        "alter table public.t enable replica trigger _londiste_q1",
+        "for replicas only",
+        "alter table public.t enable trigger",
+    ),
+    ("alter table public.t disable trigger _londiste_q1_truncate", "truncate trigger", "enable trigger"),
+    (
+        "drop trigger _londiste_q1 on public.t; drop trigger _londiste_q1_truncate on public.t",
+        "was dropped",
+        "pgq.capture_table('q1', 'public.t'",
+    ),
+    (
+        "drop trigger mine on public.\"W x\"; drop trigger mine_truncate on public.\"W x\"",
+        "was dropped",
+        "'trigger=mine'",
+    ),
+    ("drop table pgq.event_4_2", "the events in it are lost", "restore it"),
+    (
+        "drop index pgq.event_1_1_txid_idx",
+        "no index on ev_txid",
+        "create index concurrently on pgq.event_1_1",
+    ),
+    ("alter table pgq.event_1_1 no inherit pgq.event_1", "is no child", "inherit pgq.event_1"),
+    ("create table pgq.event_77_0 (a int)", "belongs to no queue", "drop table pgq.event_77_0"),
+    (
+        "alter table public.t drop constraint t_pkey, add column \"a.b\" int, add column \"c,d\" int primary key",
+        "cannot be generated",
+        "",
+    ),
+    (
+        "update pgq.capture set lost_since = now(), lost_reason = 'because' where rel_name = 't'",
+        "because",
+        "copy the table again",
+    ),
+    (
+        "create role health_other; grant create on schema pgq to health_other; alter function pgq._capture_1() owner to health_other",
+        "the owner of pgq",
+        "owner to",
+    ),
+];
+
+#[tokio::test]
+async fn what_a_person_decides_is_only_named() -> Result<()> {
+    for (damage, problem, remedy) in BY_HAND {
+        let (db, mut connection) = damaged(damage).await?;
+        let before = found(&mut connection).await.context(*damage)?;
+        ensure!(
+            before.iter().any(|f| f.problem.contains(problem) && f.remedy.contains(remedy) && !f.repairable),
+            "{damage}: {before:#?}"
+        );
+        repair(&mut connection).await.context(*damage)?;
+        let after = found(&mut connection).await?;
+        ensure!(after.iter().any(|f| f.problem.contains(problem)), "{damage} was repaired: {after:#?}");
+        // A command that was named does what it says.
+        if let Some(command) = before
+            .iter()
+            .find(|f| f.remedy.starts_with("select pgq.capture_table") || f.remedy.starts_with("alter table"))
+        {
+            let command = command.remedy.split("; what").next().unwrap_or_default();
+            connection.batch_execute(command).await.context(command.to_owned())?;
+            let after = found(&mut connection).await?;
+            ensure!(after.is_empty(), "{damage}: {after:#?}");
+        }
+        if damage.contains("create role") {
+            drop(connection);
+            db.psql("drop owned by health_other cascade; drop role health_other")?;
+        }
+    }
+    Ok(())
+}
+
+/// Looking needs the owner's rights and says so; a damaged module is to be installed first.
+#[tokio::test]
+async fn what_was_not_looked_at_is_told() -> Result<()> {
+    let (_db, mut connection) = damaged("drop function pgq.finish_batch(bigint)").await?;
+    let state = verify(&mut connection, &[Module::Pgq]).await?.remove(0);
+    let health = health::check(&mut connection, Module::Pgq, &state).await?;
+    ensure!(
+        !health.is_good() && health.unchecked.as_deref().is_some_and(|w| w.contains("install it first")),
+        "{health:?}"
+    );
+    ensure!(health::repair(&mut connection, Module::Pgq, &state, 1000).await?.is_empty());
+    install(&mut connection, &[Module::Pgq]).await?;
+    connection.batch_execute("create role health_reader; set role health_reader").await?;
+    let state = verify(&mut connection, &[Module::Pgq]).await?.remove(0);
+    let health = health::check(&mut connection, Module::Pgq, &state).await;
+    connection.batch_execute("reset role; drop role health_reader").await?;
+    let health = health?;
+    ensure!(health.unchecked.as_deref().is_some_and(|w| w.contains("the owner of pgq")), "{health:?}");
+    Ok(())
+}
