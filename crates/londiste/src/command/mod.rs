@@ -10,6 +10,7 @@ pub mod change_provider;
 pub mod copy_source;
 pub mod create_node;
 pub mod drop_node;
+pub mod each;
 pub mod execute;
 pub mod expansion;
 pub mod handler_string;

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use skytools::{Error, Result};
 
-use super::expansion::{Candidates, Unknown, expand};
-use super::session::{Session, or_hint};
+use super::each::{chosen, local_tables};
+use super::session::Session;
 use crate::TableRow;
 
 /// Writes the generated capture of tables anew, from what the tables are now: after ALTER TABLE, after a restore.
@@ -30,13 +30,7 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
     let mut local = session.local().await?;
     session.local_node(&*local).await?;
     let rows = TableRow::load_all(&*local, queue).await?;
-    let candidates = Candidates {
-        open: rows.iter().filter(|t| t.local).map(|t| t.table_name.clone()).collect(),
-        done: std::collections::HashSet::new(),
-    };
-    let names = expand(&args.tables, args.all, &candidates, Unknown::Refuse).map_err(|e| {
-        or_hint(e, || format!("\"{}\" lists the tables of this node", session.again("tables")))
-    })?;
+    let names = chosen(session, "tables", &args.tables, args.all, false, &local_tables(&rows, |_| false))?;
     let tx = local.transaction().await?;
     for row in rows.iter().filter(|t| names.contains(&t.table_name)) {
         let refreshed: i32 = tx

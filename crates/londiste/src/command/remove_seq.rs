@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use skytools::Result;
 use tokio_postgres::types::Type;
 
-use super::expansion::{Candidates, Unknown, expand};
-use super::session::{Session, call, or_hint};
+use super::each::{all_or_none, chosen};
+use super::expansion::Candidates;
+use super::session::{Session, call};
 use super::sql;
 
 /// Stops replicating sequences on this node. On the root they leave every node.
@@ -40,17 +41,11 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
             candidates.done.insert(name);
         }
     }
-    let unknown = if args.force { Unknown::Force } else { Unknown::Refuse };
-    let names = expand(&args.sequences, args.all, &candidates, unknown).map_err(|e| {
-        or_hint(e, || format!("\"{}\" lists the sequences of this node", session.again("seqs")))
-    })?;
-    let tx = local.transaction().await?;
-    for name in &names {
-        call(&tx, sql::LOCAL_REMOVE_SEQ, &[(&queue, Type::TEXT), (name, Type::TEXT)])
-            .await
-            .map_err(|e| e.context(format!("removing sequence {name}; nothing was changed")))?
-            .log();
-    }
-    tx.commit().await?;
+    let names = chosen(session, "seqs", &args.sequences, args.all, args.force, &candidates)?;
+    all_or_none(&mut local, &names, "removing sequence", async |tx, name| {
+        call(tx, sql::LOCAL_REMOVE_SEQ, &[(&queue, Type::TEXT), (&name, Type::TEXT)]).await?.log();
+        Ok(())
+    })
+    .await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -6,8 +6,8 @@ use pgq::cascade::NodeType;
 use skytools::Result;
 use tokio_postgres::types::Type;
 
-use super::expansion::{Candidates, Unknown, expand};
-use super::session::{Session, call, or_hint};
+use super::each::{all_or_none, chosen, local_tables};
+use super::session::{Session, call};
 use super::sql;
 use crate::TableRow;
 
@@ -36,25 +36,12 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
     let mut local = session.local().await?;
     let info = session.local_node(&*local).await?;
     let rows = TableRow::load_all(&*local, queue).await?;
-    let candidates = Candidates {
-        open: rows.iter().filter(|t| t.local).map(|t| t.table_name.clone()).collect(),
-        done: rows
-            .iter()
-            .filter(|t| !t.local && info.node_type != NodeType::Root)
-            .map(|t| t.table_name.clone())
-            .collect(),
-    };
-    let unknown = if args.force { Unknown::Force } else { Unknown::Refuse };
-    let names = expand(&args.tables, args.all, &candidates, unknown).map_err(|e| {
-        or_hint(e, || format!("\"{}\" lists the tables of this node", session.again("tables")))
-    })?;
-    let tx = local.transaction().await?;
-    for name in &names {
-        call(&tx, sql::LOCAL_REMOVE_TABLE, &[(&queue, Type::TEXT), (name, Type::TEXT)])
-            .await
-            .map_err(|e| e.context(format!("removing table {name}; nothing was changed")))?
-            .log();
-    }
-    tx.commit().await?;
+    let candidates = local_tables(&rows, |_| info.node_type != NodeType::Root);
+    let names = chosen(session, "tables", &args.tables, args.all, args.force, &candidates)?;
+    all_or_none(&mut local, &names, "removing table", async |tx, name| {
+        call(tx, sql::LOCAL_REMOVE_TABLE, &[(&queue, Type::TEXT), (&name, Type::TEXT)]).await?.log();
+        Ok(())
+    })
+    .await?;
     Ok(ExitCode::SUCCESS)
 }

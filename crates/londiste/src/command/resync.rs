@@ -6,8 +6,8 @@ use pgq::cascade::{self, NodeType};
 use skytools::{Error, Result};
 use tokio_postgres::types::Type;
 
-use super::expansion::{Candidates, Unknown, expand};
-use super::session::{Session, call, or_hint};
+use super::each::{all_or_none, chosen, local_tables};
+use super::session::{Session, call};
 use super::{sql, wait_sync};
 use crate::TableRow;
 
@@ -43,14 +43,8 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
     let mut local = session.local().await?;
     let info = session.local_node(&*local).await?;
     let rows = TableRow::load_all(&*local, queue).await?;
-    let candidates = Candidates {
-        open: rows.iter().filter(|t| t.local).map(|t| t.table_name.clone()).collect(),
-        done: std::collections::HashSet::new(),
-    };
-    let unknown = if args.force { Unknown::Force } else { Unknown::Refuse };
-    let names = expand(&args.tables, args.all, &candidates, unknown).map_err(|e| {
-        or_hint(e, || format!("\"{}\" lists the tables of this node", session.again("tables")))
-    })?;
+    let names =
+        chosen(session, "tables", &args.tables, args.all, args.force, &local_tables(&rows, |_| false))?;
     if names.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
@@ -64,37 +58,33 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
     if !args.find_copy_node {
         check_source(session, &local, &info, args, &names).await?;
     }
-    let tx = local.transaction().await?;
-    for name in &names {
-        let place = |e: Error| e.context(format!("resetting table {name}; nothing was changed"));
+    all_or_none(&mut local, &names, "resetting table", async |tx, name| {
+        let row = rows.iter().find(|t| t.table_name == name);
         if let Some(node) = args.find_copy_node.then_some("?").or(args.copy_node.as_deref()) {
-            let mut attrs =
-                rows.iter().find(|t| t.table_name == *name).map(|t| t.attrs.clone()).unwrap_or_default();
+            let mut attrs = row.map(|t| t.attrs.clone()).unwrap_or_default();
             attrs.set("copy_node", node);
             call(
-                &tx,
+                tx,
                 sql::LOCAL_SET_TABLE_ATTRS,
-                &[(&queue, Type::TEXT), (name, Type::TEXT), (&attrs.to_stored(), Type::TEXT)],
+                &[(&queue, Type::TEXT), (&name, Type::TEXT), (&attrs.to_stored(), Type::TEXT)],
             )
-            .await
-            .map_err(place)?
+            .await?
             .log();
         }
-        if let Some(row) = rows.iter().find(|t| t.table_name == *name && t.dropped_ddl.is_some()) {
-            crate::copy::abandon(tx.client(), queue, row).await.map_err(place)?;
-            continue;
+        if let Some(row) = row.filter(|t| t.dropped_ddl.is_some()) {
+            return crate::copy::abandon(tx.client(), queue, row).await;
         }
         let none: Option<&str> = None;
         call(
-            &tx,
+            tx,
             sql::LOCAL_SET_TABLE_STATE,
-            &[(&queue, Type::TEXT), (name, Type::TEXT), (&none, Type::TEXT), (&none, Type::TEXT)],
+            &[(&queue, Type::TEXT), (&name, Type::TEXT), (&none, Type::TEXT), (&none, Type::TEXT)],
         )
-        .await
-        .map_err(place)?
+        .await?
         .log();
-    }
-    tx.commit().await?;
+        Ok(())
+    })
+    .await?;
     if args.wait_sync {
         wait_sync::wait(session, &local).await?;
     }
