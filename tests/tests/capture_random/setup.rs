@@ -1,0 +1,389 @@
+//! The databases that histories begin with, and the tables of one history.
+
+use anyhow::Result;
+use tokio_postgres::Client;
+
+use crate::change;
+use crate::dice::Dice;
+use crate::kinds::{KINDS, ident, kind_of, literal};
+use crate::step::{Form, QUEUE, Setup, WITHOUT_KEY};
+use crate::world::{Column, Role, Session, Table, World};
+
+/// Names of columns that are keywords, variables of trigger functions, or have to be escaped.
+pub const COLUMN_NAMES: &[&str] = &[
+    "id",
+    "k 1",
+    "user",
+    "select",
+    "a&b=c",
+    "x=1",
+    "100%",
+    "Ünï",
+    "quo\"te",
+    "new",
+    "old",
+    "_data",
+    "tg_op",
+    "by",
+    "to",
+    "v",
+    "V",
+    "plus+",
+    "semi;",
+    "sl/ash",
+    "'",
+    "_state",
+    "back\\slash",
+    "dot.dot",
+    "from",
+    "%s",
+    "$1",
+    "_key_changed",
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    "null",
+    "pg_catalog",
+    "query",
+];
+
+/// Names of tables likewise.
+pub const TABLE_NAMES: &[&str] = &[
+    "Order % by",
+    "t",
+    "T",
+    "user",
+    "tab le",
+    "select",
+    "ta\"ble",
+    "50%s",
+    "Ω",
+    "a&b",
+    "_londiste",
+    "x'y",
+    "back\\slash",
+    "a.b",
+];
+
+/// Schemas; no event can be read that names one with a dot.
+pub const SCHEMAS: &[&str] = &["public", "S 2%", "user"];
+
+/// Types and schemas that both databases have.
+const BOTH: &str = r#"
+    create schema "S 2%"; create schema "user"; create schema evil; create schema operators;
+    create type public.mood as enum ('ok', 'a&b=c', E'x\x01y', 'é');
+    create domain public.short as varchar(10);
+    create domain public.amount as numeric check (value > -1000);
+    create domain public.moment as timestamptz;
+    create type public.pair as (a int, b text);
+    create type public.dated as (d date, f float8, i interval);
+    create table public.far (id int); create table evil.far (id int);
+    create function evil.lower(text) returns text language plpgsql as $$ begin raise exception 'evil was called' using errcode = 'XX001'; end $$;
+"#;
+
+/// A schema that offers a worse version of what captured code may call, and functions of the tests themselves.
+const SOURCE: &str = r#"
+    do $do$
+    declare _r record;
+    begin
+        for _r in
+            select p.proname, pg_get_function_identity_arguments(p.oid) as args, format_type(p.prorettype, null) as result
+              from pg_proc p
+             where p.pronamespace = 'pg_catalog'::regnamespace and p.prokind = 'f' and not p.proretset and p.provariadic = 0
+               and p.proname in ('now', 'txid_current', 'left', 'right', 'replace', 'rtrim', 'btrim', 'strpos', 'substr', 'substring', 'format', 'upper',
+                                 'current_setting', 'set_config', 'octet_length', 'length', 'pg_sequence_last_value', 'nextval', 'currval', 'to_regclass',
+                                 'hashtext', 'quote_literal', 'quote_ident', 'pg_get_indexdef', 'has_column_privilege', 'pg_get_replica_identity_index',
+                                 'starts_with', 'regexp_replace', 'convert_to', 'encode', 'ascii', 'chr', 'repeat', 'pg_typeof', 'to_regrole')
+               and not exists (select from unnest(p.proargtypes || p.prorettype) a join pg_type t on t.oid = a where t.typtype = 'p')
+        loop
+            execute format('create function evil.%I(%s) returns %s language plpgsql as $f$ begin raise exception ''evil was called'' using errcode = ''XX001''; end $f$',
+                           _r.proname, _r.args, _r.result);
+        end loop;
+        for _r in
+            select o.oprname, format_type(o.oprleft, null) as l, format_type(o.oprright, null) as r, format_type(o.oprresult, null) as result, o.oid
+              from pg_operator o
+             where o.oprnamespace = 'pg_catalog'::regnamespace and o.oprname in ('=', '<>', '||', '~', '!~', '~~', '>', '<', '>=', '<=', '+', '-', '*')
+               and o.oprleft = any ('{text,name,int8,int4,int2,oid,bool,uuid,numeric,timestamptz,date,bpchar}'::regtype[])
+               and o.oprright = any ('{text,name,int8,int4,int2,oid,bool,uuid,numeric,timestamptz,date,bpchar}'::regtype[])
+        loop
+            execute format('create function evil.op%s(%s, %s) returns %s language plpgsql as $f$ begin raise exception ''evil was called'' using errcode = ''XX001''; end $f$',
+                           _r.oid, _r.l, _r.r, _r.result);
+            execute format('create operator operators.%s (function = evil.op%s, leftarg = %s, rightarg = %s)', _r.oprname, _r.oid, _r.l, _r.r);
+        end loop;
+    end $do$;
+    create function evil.format(text, text) returns text language plpgsql as $$ begin raise exception 'evil was called' using errcode = 'XX001'; end $$;
+    create function evil.concat(text, text) returns text language plpgsql as $$ begin raise exception 'evil was called' using errcode = 'XX001'; end $$;
+
+    create schema h;
+    -- a change of definitions, and the event that has the mirror repeat it
+    create function h.ddl(_source text[], _mirror text[]) returns void language plpgsql security definer set search_path = pg_catalog as $$
+    declare _sql text;
+    begin
+        foreach _sql in array _source loop execute _sql; end loop;
+        if _mirror <> '{}' then perform pgq.insert_event('q', 'ddl', array_to_string(_mirror, E';\n')); end if;
+    end $$;
+    -- triggers of the user's
+    create function h.change() returns trigger language plpgsql set search_path = pg_catalog as $$
+    begin
+        if tg_op = 'DELETE' then return old; end if;
+        new.note := left(coalesce(new.note, '') || '*', 30);
+        return new;
+    end $$;
+    create function h.skip() returns trigger language plpgsql set search_path = pg_catalog as $$
+    begin
+        if tg_op = 'DELETE' then return case when old.note like '%=%' then null else old end; end if;
+        return case when new.note like '%b%' then null else new end;
+    end $$;
+    create function h.note() returns trigger language plpgsql set search_path = pg_catalog as $$
+    begin
+        insert into public."Log" (what) values (tg_op || ' ' || tg_table_name);
+        return null;
+    end $$;
+    -- another change of the row just captured
+    create function h.again() returns trigger language plpgsql set search_path = pg_catalog as $$
+    begin
+        if pg_trigger_depth() = 1 then
+            execute format('update only %I.%I set note = ''again'' where format(''%%s'', %3$I) = format(''%%s'', ($1).%3$I)', tg_table_schema, tg_table_name, tg_argv[0]) using new;
+        end if;
+        return null;
+    end $$;
+    alter default privileges grant all on tables to writer;
+    alter default privileges grant all on sequences to writer;
+    grant usage on schema public, "S 2%", "user", evil, operators, h to writer;
+    grant pgq_writer to writer;
+"#;
+
+/// Fills the databases that those of each history are copied from.
+pub async fn templates(source: &Client, mirror: &Client) -> Result<()> {
+    source.batch_execute("create role writer").await?;
+    source.batch_execute(BOTH).await?;
+    mirror.batch_execute(BOTH).await?;
+    source.batch_execute(SOURCE).await?;
+    Ok(())
+}
+
+/// A name that the list does not use yet.
+pub fn fresh_name(dice: &mut Dice, pool: &[&str], used: &[&str]) -> String {
+    let free: Vec<&&str> = pool.iter().filter(|n| !used.contains(*n)).collect();
+    if free.is_empty() { format!("n{}", dice.roll(1_000_000)) } else { (**dice.pick(&free)).to_owned() }
+}
+
+/// A kind of columns that may be part of a key.
+pub fn key_kind(dice: &mut Dice) -> usize {
+    let kinds: Vec<usize> = (0..KINDS.len()).filter(|k| KINDS[*k].key).collect();
+    *dice.pick(&kinds)
+}
+
+fn column(name: &str, kind: usize) -> Column {
+    Column { name: name.to_owned(), kind, generated: false, fixed: false }
+}
+
+/// A table of random columns. Column `note` is always there: triggers write to it.
+pub fn random_table(dice: &mut Dice, world: &World, nr: usize) -> Table {
+    let used: Vec<&str> = world.tables.iter().map(|t| t.name.as_str()).collect();
+    let name = fresh_name(dice, TABLE_NAMES, &used);
+    let mut columns: Vec<Column> = Vec::new();
+    let keys = 1 + usize::from(dice.one_in(3));
+    for at in 0..keys + 1 + dice.roll(7) {
+        let used: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
+        let column_name = fresh_name(dice, COLUMN_NAMES, &used);
+        let kind = if at < keys { key_kind(dice) } else { dice.roll(KINDS.len()) };
+        columns.push(column(&column_name, kind));
+    }
+    let key = columns[..keys].iter().map(|c| c.name.clone()).collect();
+    columns.insert(dice.roll(columns.len() + 1), Column { fixed: true, ..column("note", kind_of("text")) });
+    if dice.one_in(4) {
+        columns.push(Column {
+            name: "computed".to_owned(),
+            kind: kind_of("int4"),
+            generated: true,
+            fixed: true,
+        });
+    }
+    Table {
+        schema: dice.word(SCHEMAS).to_owned(),
+        name,
+        columns,
+        key,
+        role: Role::Plain,
+        exists: true,
+        policies: false,
+        constraint: format!("key_{nr}"),
+    }
+}
+
+fn simple_table(name: &str, columns: &[&str], role: Role) -> Table {
+    let mut all: Vec<Column> =
+        columns.iter().map(|c| Column { fixed: true, ..column(c, kind_of("int4")) }).collect();
+    all.push(Column { fixed: true, ..column("note", kind_of("text")) });
+    Table {
+        schema: "public".to_owned(),
+        name: name.to_owned(),
+        columns: all,
+        key: vec![columns[0].to_owned()],
+        role,
+        exists: true,
+        policies: false,
+        constraint: format!("{name}_key"),
+    }
+}
+
+/// The statement that puts capture on a table.
+pub fn capture(form: Form, table: &Table) -> String {
+    format!(
+        "select pgq.capture_table('{QUEUE}', {}, 'form={form}')",
+        literal(&format!("{}.{}", table.schema, table.name))
+    )
+}
+
+/// Settings that no generated capture may care about; in each pair a second list that the generic triggers' text does not depend on.
+fn settings(dice: &mut Dice, form: Form, superuser: bool, hostile_operators: bool) -> String {
+    let mut sql = String::new();
+    let mut set = |dice: &mut Dice, name: &str, values: &[&str]| {
+        if dice.one_in(2) {
+            sql.push_str(&format!("set {name} = {};", dice.pick(values)));
+        }
+    };
+    if form.is_generated() {
+        set(dice, "datestyle", &["'SQL, DMY'", "'German'", "'Postgres, MDY'", "'ISO, YMD'", "'SQL, MDY'"]);
+        set(dice, "intervalstyle", &["sql_standard", "postgres_verbose", "iso_8601", "postgres"]);
+        set(dice, "extra_float_digits", &["-15", "0", "3"]);
+        set(dice, "quote_all_identifiers", &["on"]);
+    } else {
+        set(dice, "extra_float_digits", &["1", "3"]);
+    }
+    set(dice, "bytea_output", &["escape", "hex"]);
+    set(dice, "timezone", &["'Asia/Kolkata'", "'America/St_Johns'", "'Europe/Amsterdam'", "'UTC'"]);
+    if form.is_generated() && hostile_operators {
+        set(
+            dice,
+            "search_path",
+            &["operators, evil, pg_catalog", "operators, public, evil, pg_catalog", "''"],
+        );
+    } else if form.is_generated() {
+        set(dice, "search_path", &["evil, public, pg_catalog", "''", "evil, pg_catalog", "\"S 2%\", public"]);
+    }
+    set(dice, "standard_conforming_strings", &["off; set escape_string_warning = off"]);
+    set(dice, "backslash_quote", &["off", "on"]);
+    set(dice, "transform_null_equals", &["on"]);
+    set(dice, "plan_cache_mode", &["force_generic_plan", "force_custom_plan"]);
+    set(dice, "row_security", &["on"]);
+    set(dice, "enable_seqscan", &["off"]);
+    set(dice, "xmloption", &["document"]);
+    set(dice, "jit", &["off"]);
+    set(dice, "constraint_exclusion", &["on"]);
+    if superuser {
+        set(dice, "plpgsql.variable_conflict", &["use_column", "use_variable", "error"]);
+        set(dice, "plpgsql.check_asserts", &["off"]);
+        set(dice, "lc_messages", &["'C'"]);
+    }
+    if !superuser {
+        sql.push_str("set role writer;");
+    }
+    if !form.is_generated() {
+        // names of reg* types stand qualified
+        sql.push_str("set search_path = '';");
+    }
+    sql
+}
+
+/// The tables and sessions of one history.
+pub fn setup(seed: u64, dice: &mut Dice, form: Form) -> (Setup, World) {
+    let mut world = World::default();
+    let mut captured: Vec<usize> = Vec::new();
+    let mut extra: Vec<String> = Vec::new();
+    let mut add = |world: &mut World, table: Table| {
+        captured.push(world.tables.len());
+        world.tables.push(table);
+    };
+
+    for nr in 0..2 + dice.roll(2) {
+        let table = random_table(dice, &world, nr);
+        add(&mut world, table);
+    }
+    // a family: a referenced table, one that refers to it, and a tree
+    let (on_delete, on_update) = (["cascade", "set null", "no action"], ["cascade", "set null", "no action"]);
+    add(&mut world, simple_table("parent", &["id"], Role::Family));
+    add(&mut world, simple_table("child", &["id", "up"], Role::Family));
+    add(&mut world, simple_table("tree", &["id", "up"], Role::Family));
+    for (table, target) in [("child", "parent"), ("tree", "tree")] {
+        extra.push(format!(
+            "alter table {table} add foreign key (up) references {target} on delete {} on update {} {}",
+            dice.pick(&on_delete),
+            dice.pick(&on_update),
+            dice.word(&["", "deferrable initially deferred"])
+        ));
+    }
+    if dice.one_in(2) {
+        // partitions, written through their parent too
+        add(&mut world, simple_table("low", &["id"], Role::Leaf));
+        add(&mut world, simple_table("high", &["id"], Role::Leaf));
+        world.tables.push(simple_table("Root %", &["id"], Role::Above));
+        extra.push(
+            "create table \"Root %\" (id int not null, note text, primary key (id)) partition by range (id)"
+                .to_owned(),
+        );
+        extra.extend(["low", "high"].map(attach));
+    } else {
+        add(&mut world, simple_table("heir", &["id"], Role::Leaf));
+        world.tables.push(simple_table("mother", &["id"], Role::Above));
+        extra.push(
+            "create table mother (id int not null, note text); alter table heir inherit mother".to_owned(),
+        );
+    }
+    if dice.one_in(4) {
+        let mut wide = simple_table("wide", &["id"], Role::Plain);
+        for nr in 0..130 {
+            wide.columns.push(column(
+                &format!("c{nr}"),
+                if nr % 3 == 0 { dice.roll(KINDS.len()) } else { dice.roll(5) },
+            ));
+        }
+        add(&mut world, wide);
+    }
+    let without_key = dice.one_in(6);
+    if without_key {
+        let mut table = simple_table("keyless", &["id"], Role::Keyless);
+        table.key.clear();
+        add(&mut world, table);
+    }
+
+    let mut both: Vec<String> = captured.iter().map(|t| world.tables[*t].definition()).collect();
+    both.push(
+        "create table public.\"Log\" (nr bigint generated always as identity primary key, what text)"
+            .to_owned(),
+    );
+    let mut source = vec![
+        "select pgq.create_queue('q'); select pgq.register_consumer('q', 'reader');
+         update pgq.queue set queue_rotation_period = '0', queue_ticker_max_lag = '0', queue_ticker_idle_period = '0'"
+            .to_owned(),
+    ];
+    source.extend(captured.iter().map(|t| capture(form, &world.tables[*t])));
+    source.push(format!("select pgq.capture_table('q', 'public.Log', 'form={form}')"));
+    for table in captured.iter().chain(&captured).filter(|t| world.tables[**t].role != Role::Leaf) {
+        // the generic triggers write names of reg* types as the session does
+        source.push(format!(
+            "set search_path = ''; {}; reset search_path",
+            change::fill(dice, &world.tables[*table])
+        ));
+    }
+    source.push("update public.child set up = null; update public.tree set up = null".to_owned());
+    source.extend(extra);
+    if without_key {
+        source.push(format!("select 1 {WITHOUT_KEY}"));
+    }
+    let mut sessions = Vec::new();
+    // the TRUNCATE trigger is generic: it takes operators from the search_path
+    let hostile_operators = dice.one_in(3);
+    world.truncates = !hostile_operators;
+    for _ in 0..2 + dice.roll(3) {
+        let superuser = dice.one_in(2);
+        sessions.push(settings(dice, form, superuser, hostile_operators));
+        world.sessions.push(Session::default());
+    }
+    (Setup { seed, form, both, source, sessions }, world)
+}
+
+/// Makes a table a partition.
+pub fn attach(leaf: &str) -> String {
+    let bounds = if leaf == "low" { "from (minvalue) to (5)" } else { "from (5) to (maxvalue)" };
+    format!("alter table public.\"Root %\" attach partition public.{} for values {bounds}", ident(leaf))
+}
