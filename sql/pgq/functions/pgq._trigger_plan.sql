@@ -149,6 +149,10 @@ begin
             then pgq._column_equal(_c.type, '($1).' || _c.ident, '($2).' || _c.ident) else 'null' end;
     end loop;
     _p.compare := i_kind = 'sqltriga' or _o.ignored is not null;
+    if i_kind <> 'jsontriga' then
+        _p.pairs := (select coalesce(string_agg(replace(l, '%', '%%') || '=%' || nr::text || '$s', '&' order by nr), '')
+                       from unnest(_p.label, _p.role) with ordinality u (l, r, nr) where r = 'd');
+    end if;
 
     _p.row_sql := 'select array[' || array_to_string(_types, ',') || ']::pg_catalog.oid[],array['
                || array_to_string(_new, ',') || ']::pg_catalog.text[]';
@@ -199,4 +203,4 @@ begin
     end if;
     return _p;
 end;
-$$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp;
+$$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;

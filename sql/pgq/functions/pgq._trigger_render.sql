@@ -1,13 +1,39 @@
-create or replace function pgq._trigger_urlenc(i_label text[], i_role text[], i_values text[])
+-- of an older version
+drop function if exists pgq._trigger_urlenc(text[], text[], text[]);
+
+create or replace function pgq._trigger_urlenc(i_pairs text, i_label text[], i_role text[], i_values text[])
 returns text as $$
 -- Writes a row as url-encoded pairs: col=value&col=value, a null as the bare name.
 --
+-- All values are encoded in one piece, with separators that do not occur in them; a row where they do, or a large one,
+-- goes value by value.
+--
 -- Parameters:
+--      i_pairs     - format() of the whole, see pgq.trigger_plan
 --      all live columns in table order: encoded names, roles (d is data), values
 declare
+    _text text := pg_catalog.array_to_string(i_values, E'\x01', E'\x02');   -- a null is a value of its own
+    _encoded text;
     _pieces text[] := '{}';
     _v text;
 begin
+    if pg_catalog.octet_length(_text) < 100000
+       and pg_catalog.strpos(pg_catalog.array_to_string(i_values, ''), E'\x01') = 0
+       and pg_catalog.strpos(pg_catalog.array_to_string(i_values, ''), E'\x02') = 0 then
+        -- the characters that pgq._urlencode looks at first
+        _encoded := pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(
+                    pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(
+                        _text, '%', '%25'), '+', '%2b'), ' ', '+'), ':', '%3a'), ',', '%2c'), '/', '%2f'),
+                        '"', '%22'), '''', '%27'), '@', '%40'), '=', '%3d');
+        if _encoded !~ E'[^A-Za-z0-9_.%+\x01\x02-]' collate "C" then
+            return pg_catalog.replace(pg_catalog.format(i_pairs, variadic pg_catalog.string_to_array(_encoded, E'\x01')),
+                                      E'=\x02', '');
+        end if;
+        -- encodes the separators as well; what a value has of % is %25 then
+        return pg_catalog.replace(pg_catalog.format(i_pairs, variadic pg_catalog.string_to_array(pgq._urlencode(_text), '%01')),
+                                  '=%02', '');
+    end if;
+
     for _i in 1 .. pg_catalog.cardinality(i_values) loop
         if i_role[_i] = 'd' then
             _v := i_values[_i];

@@ -34,6 +34,7 @@ create unlogged table if not exists pgq.trigger_plan (
     is_key          boolean[]   not null,
     class           text[]      not null,   -- how a value is written: s text, n as it is, b boolean
     label           text[]      not null,   -- the column name as the format writes it
+    pairs           text,                   -- format() that makes url-encoded pairs of all encoded values, not for jsontriga
     compare         boolean     not null,   -- updates need to know which columns changed
     fast_sql        text,                   -- $1 row: all values as text, in one piece
     fast_key_sql    text,                   -- $1 new, $2 old: all new values, old key values
@@ -44,4 +45,7 @@ create unlogged table if not exists pgq.trigger_plan (
     over_sql        text[]      not null,   -- query per field ($1 row), null when constant
     over_const      text[]      not null    -- its value when constant
 );
+alter table pgq.trigger_plan add column if not exists pairs text;
+-- plans of an older version lack what this one relies on
+delete from pgq.trigger_plan;
 create index if not exists trigger_plan_relid_idx on pgq.trigger_plan (relid);

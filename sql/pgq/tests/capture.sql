@@ -116,3 +116,34 @@ do $$ declare _v text; begin
     assert right(_v, 2) = '&c';
     perform events();
 end $$;
+
+-- columns that exchange their names: values stay with their names, in the order of the table
+create table swapped (id int primary key, a text, b text, c int);
+create trigger cap after insert or update or delete on swapped for each row execute function pgq.logutriga('q');
+create trigger cap_sql after insert on swapped for each row execute function pgq.sqltriga('q');
+create trigger cap_json after insert on swapped for each row execute function pgq.jsontriga('q');
+insert into swapped values (1, 'first', 'second', 3);
+alter table swapped rename a to x;
+alter table swapped rename b to a;
+alter table swapped rename x to b;
+delete from pgq.event_1;
+insert into swapped values (2, 'first', 'second', 3);
+update swapped set a = '' where id = 1;
+delete from swapped where id = 1;
+do $$
+declare e text := (select string_agg(ev_data, ' | ' order by ev_id) from pgq.event_1);
+begin
+    assert e = 'id=2&b=first&a=second&c=3 | {"id":2,"b":"first","a":"second","c":3} | (id,b,a,c) values (''2'',''first'',''second'',''3'')'
+            || ' | id=1&b=first&a=&c=3 | id=1&b=first&a=&c=3', e;
+end $$;
+
+-- separators of the encoder, empty strings and nulls among the values
+delete from pgq.event_1;
+insert into swapped values (3, E'x\x01y', E'\x02', null), (4, '', null, 0), (5, '%01%02', '=&', null), (6, repeat('ab cd', 40000), '', null), (7, null, 'é', null);
+do $$
+declare e text := (select string_agg(case when length(ev_data) > 1000 then md5(ev_data) else ev_data end, ' | ' order by ev_id) from pgq.event_1 where ev_type = 'I:id');
+begin
+    assert e = 'id=3&b=x%01y&a=%02&c | id=4&b=&a&c=0 | id=5&b=%2501%2502&a=%3d%26&c | '
+            || md5('id=6&b=' || repeat('ab+cd', 40000) || '&a=&c') || ' | id=7&b&a=%c3%a9&c', e;
+end $$;
+drop table swapped;

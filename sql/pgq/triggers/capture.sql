@@ -32,6 +32,7 @@ declare
     _new text[];
     _old text[];
     _equal boolean[];
+    _same_key boolean;      -- nothing else has to be compared
     _changed boolean := false;
     _ignored boolean := false;
     _n integer;
@@ -59,7 +60,11 @@ begin
     -- into the system caches, which know of DDL that the snapshot of this transaction does not show.
     select t.* into _p
       from pgq.trigger_plan t
-     where t.relid = tg_relid and t.kind = '@KIND@' and t.args = tg_argv;
+     where t.relid = tg_relid and t.kind = '@KIND@' and t.args = tg_argv
+       -- columns that exchanged their names; values are asked for by name, so that an old snapshot can
+       -- mistake nothing but the order
+       and t.cols = array(select a.attname::pg_catalog.text from pg_catalog.pg_attribute a
+                           where a.attrelid = tg_relid and a.attnum > 0 and not a.attisdropped order by a.attnum);
     _stale := not found;
     loop
         if not _stale then
@@ -87,27 +92,30 @@ begin
         _stale := false;
     end loop;
 
-    if tg_op = 'TRUNCATE' then
-        if _p.truncate_error is not null then
-            raise exception '%', _p.truncate_error using errcode = 'invalid_parameter_value';
+    if tg_op = 'TRUNCATE' or _p.skip or _p.deny or not _p.has_key
+       or pg_catalog.current_setting('skytools.apply_token', true) <> '' then
+        if tg_op = 'TRUNCATE' then
+            if _p.truncate_error is not null then
+                raise exception '%', _p.truncate_error using errcode = 'invalid_parameter_value';
+            end if;
+        elsif tg_op <> 'INSERT' and not _p.has_key then
+            raise exception 'Update/Delete on table without pkey'
+                using errcode = 'object_not_in_prerequisite_state',
+                      detail = pg_catalog.format('Table: %I.%I', tg_table_schema, tg_table_name),
+                      hint = 'Add a primary key, or give pkey= in the trigger.';
         end if;
-    elsif tg_op <> 'INSERT' and not _p.has_key then
-        raise exception 'Update/Delete on table without pkey'
-            using errcode = 'object_not_in_prerequisite_state',
-                  detail = pg_catalog.format('Table: %I.%I', tg_table_schema, tg_table_name),
-                  hint = 'Add a primary key, or give pkey= in the trigger.';
-    end if;
-    if _p.skip and tg_when = 'AFTER' then
-        raise exception 'SKIP does not work in AFTER trigger.' using errcode = 'object_not_in_prerequisite_state';
-    end if;
-    if pg_catalog.current_setting('skytools.apply_token', true) <> '' and pgq._apply_allowed(_p.queue) then
-        -- the queue's own worker: neither denied nor logged again
-        return case when tg_level = 'ROW' then case when tg_op = 'DELETE' then old else new end end;
-    end if;
-    if _p.deny then
-        raise exception 'Table ''%.%'' to queue ''%'': change not allowed (%)',
-                tg_table_schema, tg_table_name, _p.queue, tg_op
-            using errcode = 'object_not_in_prerequisite_state';
+        if _p.skip and tg_when = 'AFTER' then
+            raise exception 'SKIP does not work in AFTER trigger.' using errcode = 'object_not_in_prerequisite_state';
+        end if;
+        if pg_catalog.current_setting('skytools.apply_token', true) <> '' and pgq._apply_allowed(_p.queue) then
+            -- the queue's own worker: neither denied nor logged again
+            return case when tg_level = 'ROW' then case when tg_op = 'DELETE' then old else new end end;
+        end if;
+        if _p.deny then
+            raise exception 'Table ''%.%'' to queue ''%'': change not allowed (%)',
+                    tg_table_schema, tg_table_name, _p.queue, tg_op
+                using errcode = 'object_not_in_prerequisite_state';
+        end if;
     end if;
 
     -- The values, as text.  Types and names are resolved anew at each execution; a mismatch means DDL.
@@ -136,9 +144,8 @@ begin
                         _new := pg_catalog.array_replace(_new, '', null);
                     end if;
                 end if;
-                if _done then
-                    _equal := _p.is_key;
-                else
+                _same_key := _done;
+                if not _done then
                     execute _p.update_sql into _types, _new, _old, _equal using new, old;
                     _done := _types = _p.types;
                 end if;
@@ -184,7 +191,7 @@ begin
         _fresh := true;
     end loop;
 
-    if tg_op = 'UPDATE' then
+    if tg_op = 'UPDATE' and not _same_key then
         for _i in 1 .. pg_catalog.cardinality(_new) loop
             if _p.compare or _p.is_key[_i] then
                 if _equal[_i] is null then      -- a null, or a type without an equality
@@ -220,7 +227,7 @@ begin
         _ev[2] := '';
     elsif '@KIND@' = 'logutriga' then
         _ev[1] := pg_catalog."left"(tg_op, 1) || ':' || _p.key_text;
-        _ev[2] := pgq._trigger_urlenc(_p.label, _p.role, _new);
+        _ev[2] := pgq._trigger_urlenc(_p.pairs, _p.label, _p.role, _new);
     else
         _ev[1] := pg_catalog."left"(tg_op, 1);
         _ev[2] := pgq._trigger_sql(_p, tg_op, _new, _old, _equal);
@@ -228,7 +235,7 @@ begin
     _ev[3] := _p.table_text;
     if _p.backup and tg_op = 'UPDATE' then
         _ev[4] := case '@KIND@' when 'jsontriga' then pgq._trigger_json(_p, _old)
-                                else pgq._trigger_urlenc(_p.label, _p.role, _old) end;
+                                else pgq._trigger_urlenc(_p.pairs, _p.label, _p.role, _old) end;
     end if;
 
     if 'm' = any (_p.role) and tg_op <> 'TRUNCATE' then
