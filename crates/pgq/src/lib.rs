@@ -21,6 +21,7 @@ pub mod event;
 pub mod producer;
 pub mod queue;
 pub mod sql;
+pub mod tick;
 mod time;
 
 pub use event::{Event, NewEvent};

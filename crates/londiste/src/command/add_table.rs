@@ -294,6 +294,7 @@ async fn add(
     .await
     .map_err(place)?
     .log();
+    crate::sync::ring_worker(tx.client(), queue).await?;
     tx.commit().await.map_err(|e| place(e.into()))?;
     Ok(())
 }

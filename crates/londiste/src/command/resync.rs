@@ -59,6 +59,7 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
         check_source(session, &local, &info, args, &names).await?;
     }
     all_or_none(&mut local, &names, "resetting table", async |tx, name| {
+        crate::sync::ring_worker(tx.client(), queue).await?;
         let row = rows.iter().find(|t| t.table_name == name);
         if let Some(node) = args.find_copy_node.then_some("?").or(args.copy_node.as_deref()) {
             let mut attrs = row.map(|t| t.attrs.clone()).unwrap_or_default();

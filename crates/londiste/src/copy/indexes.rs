@@ -127,8 +127,7 @@ pub async fn drop_simple(client: &Client, table_sql: &str, table_oid: u32) -> Re
 /// # Errors
 /// Whatever the server reports.
 pub async fn simple_names(client: &Client, table_oid: u32) -> Result<Vec<String>> {
-    let rows =
-        client.query_typed(SIMPLE_INDEXES, &[(&table_oid, Type::OID), (&true, Type::BOOL)]).await?;
+    let rows = client.query_typed(SIMPLE_INDEXES, &[(&table_oid, Type::OID), (&true, Type::BOOL)]).await?;
     rows.iter().map(|row| Ok(row.try_get(1)?)).collect()
 }
 

@@ -11,6 +11,7 @@ mod lock;
 mod position;
 mod ranges;
 mod source;
+mod statistics;
 mod task;
 mod transfer;
 

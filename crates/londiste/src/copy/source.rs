@@ -1,6 +1,7 @@
 //! The node that a table is copied from.
 
 use pgq::cascade;
+use pgq::tick::tick_now;
 use skytools::db::Connection;
 use skytools::{Error, Result};
 use tokio_postgres::Client;
@@ -108,13 +109,14 @@ pub async fn settle(source: &Client) -> Result<()> {
     Ok(source.batch_execute(sql).await?)
 }
 
-/// Asks for a tick soon, so that nobody waits for the idle tick of a queue without events.
+/// Asks for a tick, so that nobody waits for the idle tick of a queue without events; makes it at once where the login
+/// may. Returns whether it was made.
 ///
 /// A branch has its ticks made by its worker, so the request goes up to the root.
 ///
 /// # Errors
 /// A node on the way that cannot be reached.
-pub async fn poke(settings: &Settings, node: &Client, application: &str) -> Result<()> {
+pub async fn poke(settings: &Settings, node: &Client, application: &str) -> Result<bool> {
     let mut owned: Option<Connection> = None;
     // As deep as a cascade is ever built; providers in a circle end here too.
     for _ in 0..16 {
@@ -130,16 +132,9 @@ pub async fn poke(settings: &Settings, node: &Client, application: &str) -> Resu
             Some((name, location)) => {
                 owned = Some(settings.connect_node(&name, &location, application).await?)
             }
-            None => {
-                client
-                    .query_typed(
-                        pgq::sql::FORCE_TICK,
-                        &[(&settings.queue, tokio_postgres::types::Type::TEXT)],
-                    )
-                    .await?;
-                return Ok(());
-            }
+            // A tick of a root further up takes its time to come down.
+            None => return Ok(tick_now(client, &settings.queue).await? && owned.is_none()),
         }
     }
-    Ok(())
+    Ok(false)
 }

@@ -15,6 +15,7 @@ use super::lock::try_lock;
 use super::position::{self, Registered};
 use super::ranges::{self, RangeLoad, abandon};
 use super::source::{self, Source};
+use super::statistics;
 use super::transfer::Progress;
 use crate::apply::session::{self, Role, SourceStyle};
 use crate::apply::{Applier, Counts, Routes, Tables};
@@ -247,8 +248,10 @@ impl Copier {
             let Some(batch) = self.next_batch(session).await? else {
                 was_idle = true;
                 if last_poke.is_none_or(|at| at.elapsed() >= POKE_EVERY) {
-                    source::poke(&self.settings, &session.source.connection, &self.application).await?;
                     last_poke = Some(Instant::now());
+                    if self.poke(session).await? {
+                        continue;
+                    }
                 }
                 self.ear.wait(LOOK_AGAIN).await;
                 continue;
@@ -273,7 +276,7 @@ impl Copier {
                     tracing::info!(table = self.table, %state, "table state");
                     self.bell.ring();
                     if state == MergeState::Ok {
-                        return self.finish(session, &row).await;
+                        return self.finish(session).await;
                     }
                 }
                 Step::Hold => self.ear.wait(Duration::from_secs(1)).await,
@@ -351,7 +354,7 @@ impl Copier {
             () = watch => return Err(Error::new(ErrorKind::Internal, "the progress report ended")),
         };
         if done {
-            return source::poke(&self.settings, &session.source.connection, &self.application).await;
+            return self.poke(session).await.map(drop);
         }
         let Some(row) = &self.row(&session.target).await? else { return Ok(()) };
         let task = Load {
@@ -369,6 +372,11 @@ impl Copier {
             () = watch => return Err(Error::new(ErrorKind::Internal, "the progress report ended")),
         };
         tracing::debug!(table = self.table, rows = loaded.rows, snapshot = %loaded.snapshot, "loaded");
+        self.poke(session).await.map(drop)
+    }
+
+    /// Asks for a tick; returns whether there is one now.
+    async fn poke(&self, session: &Session) -> Result<bool> {
         source::poke(&self.settings, &session.source.connection, &self.application).await
     }
 
@@ -419,17 +427,11 @@ impl Copier {
         Ok(counts)
     }
 
-    async fn finish(&self, session: &Session, row: &TableRow) -> Result<Ended> {
+    async fn finish(&self, session: &Session) -> Result<Ended> {
         position::retire(&self.settings, &session.source.connection, &session.target, &self.table).await?;
-        let (schema, table) = crate::apply::split_name(row.dest());
-        let analyze = format!("analyze {}.{}", quote::ident(schema), quote::ident(table));
         // The table is handed over; statistics come by themselves later if this fails.
-        if let Err(e) = session.target.batch_execute(&analyze).await {
-            tracing::warn!(
-                table = self.table,
-                error = Error::from(e).chain(),
-                "cannot analyze the copied table"
-            );
+        if let Err(e) = statistics::gather(&session.target, &self.settings.queue, &self.table).await {
+            tracing::warn!(table = self.table, error = e.chain(), "cannot analyze what was copied");
         }
         Ok(Ended::HandedOver)
     }

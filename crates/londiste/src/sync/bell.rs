@@ -1,8 +1,27 @@
 //! Waking the other party early. The stored rows stay the truth: a missed ring costs time, never data.
+//!
+//! Parties of one process share a [`Bell`]. Commands, which are processes of their own, ring by NOTIFY.
 
 use std::time::Duration;
 
+use skytools::Result;
+use skytools::db::Connection;
 use tokio::sync::watch;
+use tokio_postgres::GenericClient;
+use tokio_postgres::types::Type;
+
+/// The channel of all queues; the payload names the queue.
+const LISTEN: &str = "listen londiste";
+const NOTIFY: &str = "select pg_catalog.pg_notify('londiste', $1)";
+
+/// Tells the worker of this database's node, when the transaction commits, that its tables have changed.
+///
+/// # Errors
+/// Whatever the server reports.
+pub async fn ring_worker<C: GenericClient + Sync>(client: &C, queue: &str) -> Result<()> {
+    client.query_typed(NOTIFY, &[(&queue, Type::TEXT)]).await?;
+    Ok(())
+}
 
 /// Rung by whoever has changed a table's state; everybody else looks again.
 #[derive(Debug, Clone)]
@@ -27,6 +46,25 @@ impl Bell {
     /// Tells all listeners that something has changed.
     pub fn ring(&self) {
         self.0.send_modify(|n| *n = n.wrapping_add(1));
+    }
+
+    /// From now on, as long as the connection lasts, [`ring_worker`] of other sessions rings this bell.
+    ///
+    /// # Errors
+    /// Whatever the server reports.
+    pub async fn follow(&self, connection: &mut Connection, queue: &str) -> Result<()> {
+        connection.batch_execute(LISTEN).await?;
+        if let Some(mut notifications) = connection.take_notifications() {
+            let (bell, queue) = (self.clone(), queue.to_owned());
+            tokio::spawn(async move {
+                while let Some(notification) = notifications.recv().await {
+                    if notification.payload() == queue {
+                        bell.ring();
+                    }
+                }
+            });
+        }
+        Ok(())
     }
 
     /// A listener; it hears what is rung from now on.

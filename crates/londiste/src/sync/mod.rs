@@ -32,7 +32,7 @@ mod bell;
 mod slots;
 mod store;
 
-pub use bell::{Bell, Listener};
+pub use bell::{Bell, Listener, ring_worker};
 pub use slots::{Candidate, choose_copies};
 pub use store::{forget_snapshot, set_state};
 

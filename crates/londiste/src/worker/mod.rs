@@ -26,6 +26,7 @@ mod copies;
 mod execute;
 mod fkeys;
 mod node;
+mod pace;
 mod reposition;
 mod system;
 
@@ -35,6 +36,7 @@ use std::time::{Duration, Instant};
 
 use pgq::batch::{BatchInfo, finish_batch, next_batch};
 use pgq::cascade::{self, ConsumerState, NodeInfo};
+use pgq::tick::tick_if_due;
 use skytools::config::Config;
 use skytools::db::Connection;
 use skytools::log::Stats;
@@ -49,6 +51,7 @@ use self::batch::Replay;
 use self::copies::Copies;
 use self::fkeys::Left;
 use self::node::{Duty, Standing};
+use self::pace::Pace;
 use self::system::Filters;
 use crate::apply::Tables;
 use crate::apply::session::{self, Role, SourceStyle};
@@ -60,6 +63,8 @@ use crate::table::{MergeState, TableRow};
 
 /// How often a tick is asked for while a table waits for one.
 const POKE_EVERY: Duration = Duration::from_secs(1);
+/// The same for the hand-over of a table, which takes a few ticks; several tables may follow each other.
+const POKE_FOR_HAND_OVER: Duration = Duration::from_millis(100);
 /// How often to look while a table is on its way.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// How often foreign keys that could not be restored are tried again.
@@ -105,6 +110,7 @@ pub struct Worker {
     global_watermark: Option<Instant>,
     local_watermark: Option<Instant>,
     last_poke: Option<Instant>,
+    pace: Pace,
     /// Something is expected soon: the next idle wait is short.
     expectant: bool,
 }
@@ -133,6 +139,7 @@ impl Worker {
             global_watermark: None,
             local_watermark: None,
             last_poke: None,
+            pace: Pace::default(),
             expectant: false,
         })
     }
@@ -146,7 +153,8 @@ impl Worker {
         if self.target.as_ref().is_some_and(|t| !t.connection.is_closed()) {
             return Ok(());
         }
-        let connection = self.settings.connect_local(&self.settings.consumer).await?;
+        let mut connection = self.settings.connect_local(&self.settings.consumer).await?;
+        self.bell.follow(&mut connection, &self.settings.queue).await?;
         self.target = Some(Target { connection, opened: Instant::now(), tables: Tables::new(), role: None });
         Ok(())
     }
@@ -330,21 +338,26 @@ impl Worker {
         Ok(())
     }
 
-    /// Whether somebody waits for a batch that is not there yet.
-    fn awaits_tick(tables: &[TableRow]) -> bool {
-        tables.iter().filter(|t| t.local).any(|t| match t.merge_state {
-            MergeState::WannaSync(_) => true,
-            MergeState::Ok => t.custom_snapshot.is_some(),
-            _ => false,
-        })
+    /// How often to ask for a batch that is not there yet, if somebody waits for it.
+    fn awaits_tick(tables: &[TableRow]) -> Option<Duration> {
+        tables
+            .iter()
+            .filter(|t| t.local)
+            .filter_map(|t| match t.merge_state {
+                MergeState::WannaSync(_) => Some(POKE_FOR_HAND_OVER),
+                MergeState::Ok if t.custom_snapshot.is_some() => Some(POKE_EVERY),
+                _ => None,
+            })
+            .min()
     }
 
-    async fn poke_provider(&mut self) -> Result<()> {
-        if self.last_poke.is_none_or(|at| at.elapsed() >= POKE_EVERY) {
-            poke(&self.settings, &self.provider()?.connection, &self.settings.consumer).await?;
-            self.last_poke = Some(Instant::now());
+    /// Asks for a tick when the last request is old enough; returns whether there is one now.
+    async fn poke_provider(&mut self, every: Duration) -> Result<bool> {
+        if self.last_poke.is_some_and(|at| at.elapsed() < every) {
+            return Ok(false);
         }
-        Ok(())
+        self.last_poke = Some(Instant::now());
+        poke(&self.settings, &self.provider()?.connection, &self.settings.consumer).await
     }
 
     /// Lets the tables of the batch step towards `ok`; true when the batch has to wait for one of them.
@@ -432,8 +445,13 @@ impl Worker {
         };
         let source = &*self.provider()?.connection;
         let Some(batch) = next_batch(source, &settings.queue, &settings.consumer, &limits).await? else {
-            if Self::awaits_tick(&tables) {
-                self.poke_provider().await?;
+            if let Some(every) = Self::awaits_tick(&tables)
+                && self.poke_provider(every).await?
+            {
+                return Ok(Work::More);
+            }
+            if self.pace.under_load() && tick_if_due(&self.provider()?.connection, &settings.queue).await? {
+                return Ok(Work::More);
             }
             return Ok(Work::Idle);
         };
@@ -472,6 +490,7 @@ impl Worker {
         }
         finish_batch(&*provider.connection, batch.batch_id).await?;
         self.publish_watermark(node, batch.tick_id).await?;
+        self.pace.applied(done.events);
         describe(&mut turn.stats, &done, begun.elapsed());
         Ok(Work::More)
     }
@@ -563,7 +582,7 @@ impl Job for Worker {
         if self.target.as_ref().is_some_and(|t| t.opened.elapsed() >= self.settings.connection_lifetime) {
             self.reset().await;
         }
-        let delay = if self.expectant { delay.min(LOOK_AGAIN) } else { delay };
+        let delay = if self.expectant { delay.min(LOOK_AGAIN) } else { self.pace.wait(delay) };
         tokio::select! {
             wake = signals.sleep(delay) => wake,
             () = self.ear.wait(delay) => if signals.stop_requested() { Wake::Stop } else { Wake::Elapsed },

@@ -13,3 +13,4 @@ mod producer;
 mod program;
 mod queue;
 mod statements;
+mod tick;

@@ -93,8 +93,7 @@ impl Explainer {
             return Ok(Some(why));
         }
         let dropped = indexes::simple_names(local, here.oid).await?;
-        let suits =
-            suited::refusal(local, &shape, &here, self.role, &here.key, &dropped).await?;
+        let suits = suited::refusal(local, &shape, &here, self.role, &here.key, &dropped).await?;
         if let Some(why) = suits.or_else(|| suited::unkeyed(&here.key, &Columns::common(&shape, &here))) {
             return Ok(Some(why));
         }

@@ -69,6 +69,9 @@ pub async fn load(source: &Client, target: &Client, task: &RangeLoad<'_>) -> Res
     }
     forget_recreated(target, queue, task.row).await?;
     let under_way = store::load(target, queue, table).await?;
+    if under_way.is_none() && !wanted(source, task).await? {
+        return Ok(false);
+    }
     source.batch_execute("begin transaction isolation level repeatable read read only").await?;
     // Locked before the snapshot is taken: the table cannot be rewritten under it.
     source
@@ -86,10 +89,6 @@ pub async fn load(source: &Client, target: &Client, task: &RangeLoad<'_>) -> Res
     source::settle(task.beside).await?;
     let there = TableShape::require(source, task.source_table, "on the copy's source").await?;
     let facts = SourceFacts::load(source, &there, queue).await?;
-    if under_way.is_none() && !task.settings.ranges.wants(table, facts.bytes) {
-        source.batch_execute("rollback").await?;
-        return Ok(false);
-    }
     let prepared = match suited::precondition(task.row, task.filtered, &facts) {
         Some(why) => Err(why),
         None => prepare(target, task, &there, &facts).await?,
@@ -152,6 +151,20 @@ pub async fn load(source: &Client, target: &Client, task: &RangeLoad<'_>) -> Res
         "copy is complete"
     );
     Ok(true)
+}
+
+/// Whether the table is large enough, or wanted anyway. One that does not exist is reported by whoever reads it.
+async fn wanted(source: &Client, task: &RangeLoad<'_>) -> Result<bool> {
+    let name = suited::quoted(task.source_table);
+    let bytes: Option<i64> = source
+        .query_typed_one(
+            "select pg_catalog.pg_relation_size(pg_catalog.to_regclass($1))",
+            &[(&name, Type::TEXT)],
+        )
+        .await?
+        .try_get(0)?;
+    let bytes = bytes.and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+    Ok(task.settings.ranges.wants(&task.row.table_name, bytes))
 }
 
 fn reset_meanwhile(table: &str) -> Error {
