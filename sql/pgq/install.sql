@@ -66,6 +66,10 @@
 \ir functions/pgq._capture_intact.sql
 \ir functions/pgq._capture_columns.sql
 \ir functions/pgq._capture_encode.sql
+\ir functions/pgq._capture_lost.sql
+\ir functions/pgq._capture_words.sql
+\ir functions/pgq._capture_row_code.sql
+\ir functions/pgq._capture_statement.sql
 \ir functions/pgq._capture_code.sql
 \ir functions/pgq._write_capture.sql
 \ir functions/pgq._capture_row.sql

@@ -14,6 +14,9 @@
 --                  skip            write the event instead of the row (needs B)
 --                  form=row        generated for this table where that can be (default)
 --                  form=generic    never generated
+--                  form=statement  generated, all changes of a statement at its end
+--                  capture_failure=fail|mark   what a change that cannot be captured does: fail (default), or succeed and
+--                                  mark the table as incompletely captured
 --                  merge_all, no_merge, expect_sync, skip_truncate   not for us
 --                  anything else is handed to the trigger function
 --   i_dest_table   name in this database; NULL: the same
@@ -46,6 +49,7 @@ declare
     l_arg text;
     l_flags text = '';
     l_form text = 'row';
+    l_failure text = 'fail';
     l_wanted boolean = true;
     l_skip boolean = false;
     l_before boolean;
@@ -69,6 +73,8 @@ begin
             l_skip := true;
         when l_arg like 'form=%' then
             l_form := substr(l_arg, length('form=') + 1);
+        when l_arg like 'capture_failure=%' then
+            l_failure := substr(l_arg, length('capture_failure=') + 1);
         when l_arg ~* '^tgflags=' then
             l_flags := upper(substr(l_arg, length('tgflags=') + 1));
         else
@@ -98,9 +104,13 @@ begin
     end if;
     select c.relkind into l_kind from pg_catalog.pg_class c where c.oid = l_rel;
 
-    if l_form not in ('row', 'generic') then
+    if l_form not in ('row', 'generic', 'statement') then
         ret_code := 400;
-        ret_note := format('No such trigger form: %s (there are row and generic)', l_form);
+        ret_note := format('No such trigger form: %s (there are row, generic and statement)', l_form);
+        return;
+    elsif l_failure not in ('fail', 'mark') then
+        ret_code := 400;
+        ret_note := format('No such capture_failure: %s (there are fail and mark)', l_failure);
         return;
     end if;
 
@@ -216,13 +226,28 @@ begin
           from pg_catalog.pg_class c
           join pg_catalog.pg_namespace n on n.oid = c.relnamespace
          where c.oid = l_rel;
-        if l_form = 'row' and l_func = 'logutriga' and not l_before
+        if l_form in ('row', 'statement') and l_func = 'logutriga' and not l_before
             and pgq._capture_possible(l_rel, l_args)
         then
-            l_func := pgq._capture_register(i_queue_name, l_own.nspname, l_own.relname, trigger_name, l_args[2:], 'fail');
+            perform pgq._capture_allow(l_rel);
+            l_func := pgq._capture_register(i_queue_name, l_own.nspname, l_own.relname, trigger_name, l_args[2:], l_failure, l_form);
+        end if;
+        if l_func in ('logutriga', 'sqltriga', 'jsontriga') and (l_form = 'statement' or l_failure = 'mark') then
+            ret_code := 400;
+            ret_note := format('Table %s cannot have generated capture with these arguments: no form=statement, no capture_failure=mark', l_dest);
+            return;
+        end if;
+        if l_form = 'statement' then
+            perform pgq._capture_check_statement(i_queue_name || l_args[2:]);
+            perform pgq._capture_triggers(l_rel, trigger_name, l_form, l_func, l_args,
+                case l_type & 28 when 28 then 'insert or update or delete' else 'some' end);
+        else
+            perform pgq._capture_drop_statement(l_rel, trigger_name);
         end if;
     end if;
-    perform londiste._make_trigger(l_rel, trigger_name, l_type::int2, l_func, l_args);
+    if l_form <> 'statement' then
+        perform londiste._make_trigger(l_rel, trigger_name, l_type::int2, l_func, l_args);
+    end if;
     if l_func in ('logutriga', 'sqltriga', 'jsontriga') and l_own.nspname is not null then
         perform pgq._capture_forget(i_queue_name, l_own.nspname, l_own.relname, trigger_name);
     end if;

@@ -8,5 +8,5 @@ as $$
       join pg_catalog.pg_namespace n on n.oid = p.pronamespace
      where p.oid = $1
        and n.nspname = 'pgq'
-       and (p.proname in ('sqltriga', 'logutriga', 'jsontriga') or p.proname ~ '^_capture_[0-9]+$');
+       and (p.proname in ('sqltriga', 'logutriga', 'jsontriga') or p.proname ~ '^_capture_([0-9]+|open)$');
 $$ language sql strict stable;

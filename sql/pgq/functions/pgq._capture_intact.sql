@@ -1,13 +1,15 @@
 create or replace function pgq._capture_intact(
-    i_table regclass, i_last_attnum int2, i_key_index oid, i_identity_index oid, i_key text[], i_columns text[], i_types oid[])
+    i_table regclass, i_name text, i_last_attnum int2, i_key_index oid, i_identity_index oid, i_key text[], i_columns text[], i_types oid[])
 returns boolean as $$
 -- Whether a table still has the structure that its capture was generated for.
 --
 -- Called immutable so that the planner replaces it by its result: a plan that mentions i_table is made anew when that
 -- table was altered, by the session or another, and only then does this run.  The result outlives the transaction, hence nothing in
--- here may look through a snapshot: these functions read the system caches, and so does the parser.
+-- here may look through a snapshot: these functions read the system caches, and so does the parser.  (The search for a first
+-- primary key does: it matters only where the key is not the replica identity, and pgq._capture_state looks again.)
 --
 -- Parameters:
+--      i_name          - schema.table, quoted as regclass writes it; a renamed schema makes all plans anew, too
 --      i_last_attnum   - number of the newest column
 --      i_key_index     - index of the primary key, 0 for none
 --      i_key           - its columns in order, as pg_get_indexdef() writes them
@@ -18,8 +20,12 @@ declare
     _types oid[];
     _n int4 := 0;
 begin
-    if pg_catalog.has_column_privilege(i_table, (i_last_attnum + 1)::pg_catalog.int2, 'select') is not null
+    if i_table::pg_catalog.text <> i_name
+       or pg_catalog.has_column_privilege(i_table, (i_last_attnum + 1)::pg_catalog.int2, 'select') is not null
        or i_identity_index is distinct from coalesce(pg_catalog.pg_get_replica_identity_index(i_table), 0::pg_catalog.oid) then
+        return false;
+    end if;
+    if i_key_index = 0 and exists (select 1 from pg_catalog.pg_index i where i.indrelid = i_table and i.indisprimary) then
         return false;
     end if;
     foreach _column in array i_key loop

@@ -1,10 +1,16 @@
 create or replace function pgq._capture_row(
-    i_queue text, i_function name, i_table oid, i_op text, i_options text[], i_new record, i_old record)
+    i_queue text, i_function name, i_table oid, i_op text, i_options text[], i_new record, i_old record, i_newest tid)
 returns void as $$
 -- Writes the event of one row from the structure its table has now.
 --
 -- Generated capture comes here when the table is no longer what the code was written for: it was altered or renamed, is restored from
 -- a dump, or the function was put on another table.  Slow, so the code is written anew on the way, where nobody else does.
+-- It also comes here when the row was changed again, by a trigger or function inside the statement, before this event could
+-- be written.  The events of those changes are in the queue already; what follows them must not take the row back:
+-- this event is written with what the row is now, and not at all if it is gone or has got another key.
+--
+-- Parameters:
+--      i_newest    - null, or the newest version of a row that was changed again
 --
 -- Errors:
 --      serialization_failure when the table was altered after the snapshot of this transaction was taken;
@@ -15,13 +21,15 @@ declare
     _extra text := coalesce(pgq._capture_constant(i_options, 'ev_extra1'), _p.table_text);
     _ignored text[] := array(select btrim(i) from unnest(string_to_array(_o.ignored, ',')) i);
     _columns text[] := array(select k.name from pgq._capture_columns(i_table, '{}') k order by k.nr);
-    _encode text := pgq._capture_encode(i_table, _ignored, '($1)', true);
+    _encode text := pgq._capture_encode(i_table, _ignored, '($1)', 'careful');
     _new text;
     _old text;
     _key_changed boolean := false;
     _ignored_changed boolean;
+    _same_key text;
+    _row record;
 begin
-    if not pgq._capture_intact(i_table, _p.last_attnum, _p.key_index, _p.identity_index, _p.key_names, _columns, _p.types) then
+    if not pgq._capture_intact(i_table, i_table::regclass::text, _p.last_attnum, _p.key_index, _p.identity_index, _p.key_names, _columns, _p.types) then
         raise serialization_failure using
             message = format('table %s was altered after the snapshot of this transaction was taken', i_table::regclass),
             hint = 'Run the transaction again.';
@@ -32,9 +40,22 @@ begin
                   hint = 'Add a primary key, or give pkey=.';
     end if;
 
+    _same_key := coalesce((
+        select string_agg(format('format(''%%s'', ($1).%1$I) collate "C" = format(''%%s'', ($2).%1$I)', c), ' and ')
+          from unnest(_p.cols, _p.is_key) u (c, is_key) where is_key), 'true');
+    if i_newest is not null then
+        execute format('select true as here, t as now from only %s t where t.ctid = $2 and %s',
+                       i_table::regclass, replace(_same_key, '($2)', '(t)'))
+           into _row using i_new, i_newest;
+    end if;
+
     begin
         if i_op <> 'DELETE' then
-            execute 'select ' || _encode into _new using i_new;
+            if i_newest is null then
+                execute 'select ' || _encode into _new using i_new;
+            elsif _row.here then
+                execute 'select ' || _encode into _new using _row.now;
+            end if;
         end if;
         if i_op <> 'INSERT' then
             execute 'select ' || _encode into _old using i_old;
@@ -43,9 +64,7 @@ begin
         perform pgq._capture_too_large(i_table, sqlerrm);
     end;
     if i_op = 'UPDATE' then
-        execute 'select ' || coalesce((
-            select string_agg(format('format(''%%s'', ($1).%1$I) collate "C" <> format(''%%s'', ($2).%1$I)', c), ' or ')
-              from unnest(_p.cols, _p.is_key) u (c, is_key) where is_key), 'false')
+        execute 'select not (' || _same_key || ')'
            into _key_changed using i_new, i_old;
         execute 'select ' || coalesce((
             select string_agg(format('(format(''%%s'', ($1).%1$I) collate "C" <> format(''%%s'', ($2).%1$I)'
@@ -66,18 +85,45 @@ begin
                              'Make it NOT DEFERRABLE, or delete and insert.';
         end if;
         perform pgq.insert_event_raw(i_queue, null, now(), null, null, 'D:' || _p.key_text, _old, _extra, null, null, null);
-        perform pgq.insert_event_raw(i_queue, null, now(), null, null, 'I:' || _p.key_text, _new, _extra, null, null, null);
-    else
+        if _new is not null then
+            perform pgq.insert_event_raw(i_queue, null, now(), null, null, 'I:' || _p.key_text, _new, _extra, null, null, null);
+        end if;
+    elsif i_op = 'DELETE' or _new is not null then
         perform pgq.insert_event_raw(i_queue, null, now(), null, null, "left"(i_op, 1) || ':' || _p.key_text,
-                                     coalesce(_new, _old), _extra,
+                                     case i_op when 'DELETE' then _old else _new end, _extra,
                                      case when _o.backup and i_op = 'UPDATE' then _old end, null, null);
     end if;
 
-    perform pgq._capture_heal(i_queue, i_function, i_table);
+    if i_newest is null then
+        perform pgq._capture_heal(i_queue, i_function, i_table);
+    end if;
 end;
 $$ language plpgsql
    set search_path = pg_catalog, pg_temp set DateStyle = 'ISO' set IntervalStyle = 'iso_8601'
-   set extra_float_digits = 1 set bytea_output = 'hex' set lc_monetary = 'C';
+   set extra_float_digits = 1 set bytea_output = 'hex' set lc_monetary = 'C' set standard_conforming_strings = on;
+
+create or replace function pgq._capture_newest(i_table oid, i_version tid)
+returns tid as $$
+-- Whether a row of this transaction has been changed again since a version of it was written.
+--
+-- To be asked where xmax of the version is set, which a lock (of a foreign key) does as well.
+--
+-- Returns:
+--      null if it is the row's version now, or if that is not to be known because the owner of PgQ may not read the table;
+--      else the newest version; i_version itself when the row is gone
+declare
+    _current boolean;
+begin
+    if not pg_catalog.has_table_privilege(i_table, 'select') or pg_catalog.row_security_active(i_table) then
+        return null;
+    end if;
+    execute pg_catalog.format('select true from only %s t where t.ctid = $1', i_table::pg_catalog.regclass) into _current using i_version;
+    if _current then
+        return null;
+    end if;
+    return pg_catalog.currtid2(i_table::pg_catalog.regclass::text, i_version);
+end;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
 
 create or replace function pgq._capture_heal(i_queue text, i_function name, i_table oid)
 returns void as $$

@@ -51,4 +51,4 @@ begin
      where c.capture_id = i_capture.capture_id;
     return _table;
 end;
-$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;

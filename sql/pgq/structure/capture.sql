@@ -10,9 +10,11 @@ create table if not exists pgq.capture (
     trigger_name    name        not null,
     options         text[]      not null,   -- trigger arguments behind the queue
     function_name   name        not null,   -- in schema pgq
+    form            text        not null default 'row' check (form in ('row', 'statement')),
     failure         text        not null default 'fail' check (failure in ('fail', 'mark')),
     written         timestamptz not null default now(),
     lost_since      timestamptz,            -- first change that could not be captured (failure = mark)
     lost_reason     text,
     unique (queue_name, rel_schema, rel_name, trigger_name)
 );
+alter table pgq.capture add column if not exists form text not null default 'row' check (form in ('row', 'statement'));

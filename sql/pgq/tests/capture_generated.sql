@@ -170,3 +170,51 @@ do $$ begin
     assert length((events())[1]) > 9000000;
     assert refused('insert into big values (2, repeat(''&'', 400000000))') = '54000 changes of table public.big cannot be logged: a row larger than 1 GB';
 end $$;
+
+-- a renamed schema; a key added where it is not the replica identity
+create schema before; create table before.s (id int primary key, v text); select pgq.capture_table('q', 'before.s') = 'row' as ok \gset
+truncate pgq.event_1_0;
+insert into before.s values (1, 'a'); alter schema before rename to "After"; insert into "After".s values (2, 'b');
+create table r (id int not null, v text); select pgq.capture_table('q', 'r') = 'row' as ok \gset
+insert into r values (1, 'a'); alter table r replica identity full; insert into r values (2, 'b');
+alter table r add primary key (id); insert into r values (3, 'c'); update r set v = 'd' where id = 1; delete from r where id = 2;
+alter table r drop constraint r_pkey; do $$ begin assert refused('delete from r') = '55000 Update/Delete on table without pkey'; end $$;
+do $$ declare _e text[] := events(); begin
+    assert _e = array['I:id id=1&v=a before.s', 'I:id id=2&v=b After.s', 'I: id=1&v=a public.r', 'I: id=2&v=b public.r', 'I:id id=3&v=c public.r', 'U:id id=1&v=d public.r', 'D:id id=2&v=b public.r'], _e::text;
+end $$;
+
+-- capture_failure=mark: the write goes on, and the table says that it is not captured completely
+create table m (id int primary key deferrable, v text);
+do $$ begin
+    assert refused('select pgq.capture_table(''q'', ''m'', ''capture_failure=x'')') ~ '^22023 capture_failure=x is not one of';
+    assert refused('select pgq.capture_table(''q'', ''m'', ''deny'', ''capture_failure=mark'')') ~ '^0A000 capture_failure=mark is not possible for table m';
+    assert pgq.capture_table('q', 'm', 'capture_failure=mark') = 'row';
+    insert into m values (1, 'a');
+    assert (select lost_since is null from pgq.capture where rel_name = 'm');
+    set client_min_messages = error;
+    update m set id = 2; update m set v = 'b';
+    assert (select lost_since is not null and lost_reason = 'primary key update not allowed: the key is deferrable' from pgq.capture where rel_name = 'm');
+    assert pgq.capture_table('q', 'm', 'capture_failure=mark') = 'row';
+    assert (select lost_since is null and lost_reason is null from pgq.capture where rel_name = 'm');
+    alter table m drop constraint m_pkey;
+    delete from m; truncate m;
+    assert (select lost_reason = 'Update/Delete on table without pkey' from pgq.capture where rel_name = 'm');
+    perform pgq.refresh_capture('q', 'm');
+    insert into m values (3, 'c'); delete from m;
+    update pgq.queue set queue_disable_insert = true;
+    assert refused('insert into m values (4)') = '55000 Insert into queue disallowed';
+    update pgq.queue set queue_disable_insert = false;
+    reset client_min_messages;
+end $$;
+do $$ declare _e text[] := events(); begin
+    assert _e = array['I:id id=1&v=a public.m', 'U:id id=2&v=b public.m', 'R  public.m', 'I: id=3&v=c public.m'], _e::text;
+end $$;
+
+-- texts of all kinds in one row, and what is left of them
+create table w (id int primary key, a text, b varchar(50) not null default '', c char(3), d text); select pgq.capture_table('q', 'w') = 'row' as ok \gset
+insert into w values (1, 'plain', 'x@y.ee', 'c', 'a, b'), (2, 'õäöü', '日本語 text', null, E'tab\tnew\nline'), (3, '', 'a&b=c%d+e', '', '100%'),
+    (4, E'\x02', E'\x03', 'x', E'\x02\x03é'), (5, null, '~^|<>`$*#', null, null), (6, '🐘', repeat('é~', 20), 'é', '');
+do $$ declare _e text[] := events(); begin
+    assert _e = array(select format('I:id id=%s&a%s&b=%s&c%s&d%s public.w', id, '=' || pgq._urlencode(a), pgq._urlencode(b), case when c is not null then '=' || pgq._urlencode(format('%s', c)) end, '=' || pgq._urlencode(d))
+                        from w order by id), _e::text;
+end $$;

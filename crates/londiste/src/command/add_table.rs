@@ -61,9 +61,13 @@ pub struct Args {
     /// Additional trigger argument, such as ignore=COLUMN (may be repeated).
     #[arg(long, value_name = "ARG")]
     trigger_arg: Vec<String>,
-    /// How changes are captured: row writes a trigger function for each table, generic uses pgq.logutriga.
-    #[arg(long, value_name = "row|generic", value_parser = ["row", "generic"])]
+    /// How changes are captured: row writes a trigger function for each table, generic uses pgq.logutriga, statement logs all rows
+    /// of a statement at its end (faster for large statements; refuses those whose changes have no order, see "How capture works").
+    #[arg(long, value_name = "row|statement|generic", value_parser = ["row", "statement", "generic"])]
     trigger_form: Option<String>,
+    /// What a change does that cannot be captured: fail (default), or mark: succeed, and mark the table as incompletely captured.
+    #[arg(long, value_name = "fail|mark", value_parser = ["fail", "mark"])]
+    capture_failure: Option<String>,
     /// Accept tables without primary key: only their inserts are replicated, updates and deletes are not.
     #[arg(long)]
     insert_only: bool,
@@ -218,6 +222,7 @@ fn trigger_args(args: &Args, keyless: bool) -> Vec<String> {
         list.push(format!("tgflags={flags}"));
     }
     list.extend(args.trigger_form.as_ref().map(|form| format!("form={form}")));
+    list.extend(args.capture_failure.as_ref().map(|what| format!("capture_failure={what}")));
     let words = [
         (args.no_triggers, "no_triggers"),
         (args.merge_all, "merge_all"),

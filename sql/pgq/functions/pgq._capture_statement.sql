@@ -1,0 +1,229 @@
+-- Capture by statement: one event for each row of the transition tables, written by one INSERT for each statement.
+-- docs/how-capture-works.md says what it is good for, and what it refuses.
+
+create or replace function pgq._capture_open()
+returns trigger as $$
+-- Notes that a statement on a table captured by statement has begun; the capture's own trigger notes its end.
+--
+-- What a statement inside another one changes would be logged before the changes of the outer one, and an INSERT and an UPDATE of
+-- one statement have no order at all.  No order of events repeats that, so it is refused.
+--
+-- Errors:
+--      feature_not_supported
+declare
+    _setting text := pg_catalog.concat('skytools.open_', tg_relid);
+begin
+    if pg_catalog.current_setting(_setting, true) <> '' then
+        raise exception 'statement on table % inside of another one on it: its capture by statement cannot log them in order', tg_relid::pg_catalog.regclass
+            using errcode = 'feature_not_supported',
+                  detail = 'Triggers or functions that change the table, ON CONFLICT DO UPDATE, MERGE with several actions, and WITH with several changes of it are refused.',
+                  hint = 'Capture the table by row: skytools londiste INI refresh-trigger TABLE --trigger-form=row (or pgq.capture_table(queue, table)).';
+    end if;
+    perform pg_catalog.set_config(_setting, '1', true);
+    return null;
+end;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
+
+create or replace function pgq._capture_rows(i_capture pgq.capture, i_table oid, i_op text, i_key_changed boolean)
+returns text as $$
+-- Writes the SELECT of the events (type, data) of one statement, from transition tables old_rows and new_rows.
+--
+-- Parameters:
+--      i_key_changed   - of an update: keys may have changed; deletes come first, inserts last
+declare
+    _w record := pgq._capture_words(i_capture, i_table);
+    _data text;
+    _same text;
+begin
+    _data := 'coalesce(' || concat_ws(', ', pgq._capture_encode(i_table, '{}', 'n', 'quick'),
+                                      'pgq._capture_rest(' || pgq._capture_encode(i_table, '{}', 'n', 'chain') || ')',
+                                      pgq._capture_encode(i_table, '{}', 'n', 'careful')) || ')';
+    if not i_key_changed then
+        return format('select %L as type, %s as data from %s n', "left"(i_op, 1) || ':' || _w.key_text, _data,
+                      case i_op when 'DELETE' then 'old_rows' else 'new_rows' end);
+    end if;
+    select string_agg(format('pg_catalog.format(''%%s'', n.%1$s) collate pg_catalog."C" operator(pg_catalog.=) pg_catalog.format(''%%s'', o.%1$s) collate pg_catalog."C"', c.ident), ' and ')
+      into _same
+      from pgq._capture_columns(i_table, '{}') c where c.name = any (_w.key_columns);
+    return format($code$select k.type, k.data
+      from (select 1 as step, %L as type, %s as data from old_rows n where not exists (select from new_rows o where %s)
+            union all
+            select case when o.has is null then 3 else 2 end, case when o.has is null then %L else %L end, %s
+              from new_rows n left join lateral (select 1 as has from old_rows o where %s) o on true) k
+     order by k.step$code$,
+        'D:' || _w.key_text, _data, _same, 'I:' || _w.key_text, 'U:' || _w.key_text, _data, _same);
+end;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
+
+create or replace function pgq._capture_keys(i_table oid, i_columns text[], i_rows text)
+returns text as $$
+-- SELECT of the keys in a transition table.
+    select 'select ' || string_agg(case when a.atttypid in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'uuid'::regtype)
+                                        then format('pgq._capture_plain(k.%s)', c.ident)
+                                        else format('pg_catalog.format(''%%s'', k.%s) collate pg_catalog."C"', c.ident) end, ', ' order by c.nr)
+           || ' from ' || i_rows || ' k'
+      from pgq._capture_columns(i_table, '{}') c join pg_attribute a on a.attrelid = i_table and a.attname = c.name
+     where c.name = any (i_columns);
+$$ language sql stable set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
+
+create or replace function pgq._capture_insert_rows(i_capture pgq.capture, i_table oid, i_op text, i_key_changed boolean)
+returns text as $$
+-- Statements that write the events of one statement into the table that _state names.
+declare
+    _w record := pgq._capture_words(i_capture, i_table);
+    _rows text := pgq._capture_rows(i_capture, i_table, i_op, i_key_changed);
+    _raw text := format('perform pgq._capture_event(%L, r.type, r.data, %s, null) from (%s) r;', i_capture.queue_name, _w.extra, _rows);
+    _code text := '';
+begin
+    for _n in 0 .. _w.tables - 1 loop
+        _code := _code || format(E'%s _state operator(pg_catalog.=) %s then\n    insert into %s (ev_time, ev_type, ev_data, ev_extra1)\n        select pg_catalog.now(), r.type, r.data, %s from (%s) r;\n',
+            case _n when 0 then 'if' else 'elsif' end, 2 * _n, _w.prefix || '_' || _n::text, _w.extra, _rows);
+    end loop;
+    return case when _code = '' then _raw else _code || E'else\n    ' || _raw || E'\nend if;' end;
+end;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
+
+create or replace function pgq._capture_statement_code(i_capture pgq.capture, i_table oid)
+returns text as $$
+-- Writes the body of the trigger function that captures the statements on one table.  What pgq._capture_row_code says holds here as well.
+--
+-- Errors:
+--      those of pgq._trigger_options; names that the event format cannot carry
+declare
+    _w record := pgq._capture_words(i_capture, i_table);
+    _lost text := case i_capture.failure when 'mark' then format('perform pgq._capture_lost(%L, sqlerrm); return null;', i_capture.function_name) end;
+    _no_key text := '';
+    _update text;
+    _altered text;
+begin
+    if not _w.has_key then
+        _no_key := format(E'if exists (select from old_rows) then\n            %s\n        end if;',
+                          pgq._capture_refuse(i_capture, 'Update/Delete on table without pkey', 'object_not_in_prerequisite_state', 'Table: ' || i_table::regclass, 'Add a primary key, or give pkey=.'));
+        _update := _no_key;
+    else
+        _update := format(E'if exists (%s except %s) then\n%s\nelse\n%s\nend if;',
+            pgq._capture_keys(i_table, _w.key_columns, 'old_rows'), pgq._capture_keys(i_table, _w.key_columns, 'new_rows'),
+            case when _w.swappable
+                 then pgq._capture_refuse(i_capture, 'primary key update not allowed: the key is deferrable', 'feature_not_supported', 'Table: ' || i_table::regclass,
+                          'Rows may exchange a deferrable key, which no order of events can repeat. Make it NOT DEFERRABLE, or delete and insert.')
+                 else format(E'perform pg_catalog.set_config(''enable_nestloop'', ''off'', true);\n%s\nperform pg_catalog.set_config(''enable_nestloop'', _plans, true);',
+                             pgq._capture_insert_rows(i_capture, i_table, 'UPDATE', true)) end,
+            pgq._capture_insert_rows(i_capture, i_table, 'UPDATE', false));
+    end if;
+    _altered := format('execute pgq._capture_altered(%L, %L, tg_relid, tg_op);', i_capture.queue_name, i_capture.function_name);
+    if _lost is not null then
+        _altered := format(E'begin\n            %s\n        exception when others then\n            if not pgq._capture_may_be_lost(sqlstate, sqlerrm) then\n                raise;\n            end if;\n            %s\n        end;',
+                           _altered, _lost);
+    end if;
+
+    return format($code$
+-- Generated by pgq.capture_table() for the statements on table %s, queue %s.
+-- _state: what the sequence of the queue says;  -1 nothing to do;  -2 the table was altered;  -3 with care
+declare
+    _state pg_catalog.int8 := %s;
+    _style pg_catalog.text := pg_catalog.current_setting('DateStyle');
+    _plans pg_catalog.text := pg_catalog.current_setting('enable_nestloop');
+    _settings pg_catalog.text[];
+    _any pg_catalog.bool;
+begin
+    perform pg_catalog.set_config(pg_catalog.concat('skytools.open_', tg_relid), '', true);
+    if _state operator(pg_catalog.=) -1 then
+        return null;
+    elsif _state operator(pg_catalog.=) -2 then
+        if tg_op operator(pg_catalog.=) 'INSERT' then
+            _any := exists (select from new_rows);
+        else
+            _any := exists (select from old_rows);
+        end if;
+        if _any then
+            _settings := pgq._capture_settings(null);
+            %s
+            perform pgq._capture_settings(_settings);
+            perform pgq._capture_heal(%L, %L, tg_relid);
+        end if;
+        return null;
+    elsif _state operator(pg_catalog.=) -3 then
+        perform pg_catalog.set_config('DateStyle', 'ISO', true);
+        _state := pg_catalog.pg_sequence_last_value(%L);
+    end if;
+    begin
+        if tg_op operator(pg_catalog.=) 'INSERT' then
+            %s
+        elsif tg_op operator(pg_catalog.=) 'UPDATE' then
+            %s
+        else
+            %s
+        end if;
+    exception when program_limit_exceeded or out_of_memory then
+        if sqlerrm operator(pg_catalog.~~) '%%events from one TX%%' then
+            raise;
+        end if;
+        %s
+    end;
+    if pg_catalog.pg_sequence_last_value(%L) operator(pg_catalog.<>) _state then
+        perform pgq._assert_still_open(%L, %L);
+    end if;
+    if pg_catalog.current_setting('DateStyle') operator(pg_catalog.<>) _style then
+        perform pg_catalog.set_config('DateStyle', _style, true);
+    end if;
+    return null;
+end;
+$code$,
+        replace(replace(_w.full_name, E'\n', ' '), E'\r', ' '), replace(replace(i_capture.queue_name, E'\n', ' '), E'\r', ' '),
+        pgq._capture_state(i_capture, i_table, 'tg_relid'),
+        _altered, i_capture.queue_name, i_capture.function_name, _w.prefix || '_state_seq',
+        pgq._capture_insert_rows(i_capture, i_table, 'INSERT', false), _update,
+        case when _w.has_key then pgq._capture_insert_rows(i_capture, i_table, 'DELETE', false) else _no_key end,
+        coalesce(_lost, 'perform pgq._capture_too_large(tg_relid, sqlerrm);'),
+        _w.prefix || '_state_seq', i_capture.queue_name, _w.prefix);
+end;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
+
+create or replace function pgq._capture_settings(i_settings text[])
+returns text[] as $$
+-- Sets what the text of values depends on: to the canonical settings (null), or back to what this returned.
+declare
+    _names constant text[] := '{DateStyle,IntervalStyle,extra_float_digits,bytea_output,lc_monetary,search_path}';
+    _canonical constant text[] := '{ISO,iso_8601,1,hex,C,"pg_catalog, pg_temp"}';
+    _before text[] := array(select pg_catalog.current_setting(n) from pg_catalog.unnest(_names) with ordinality u (n, nr) order by nr);
+begin
+    for _n in 1 .. pg_catalog.cardinality(_names) loop
+        perform pg_catalog.set_config(_names[_n], (coalesce(i_settings, _canonical))[_n], true);
+    end loop;
+    return _before;
+end;
+$$ language plpgsql;
+
+create or replace function pgq._capture_altered(i_queue text, i_function name, i_table oid, i_op text)
+returns text as $$
+-- For a statement on a table that is no longer what the code was written for: the statement that writes its events.
+--
+-- Errors:
+--      serialization_failure when the table was altered after the snapshot of this transaction was taken;
+--      primary key update not allowed (deferrable key); Update/Delete on table without pkey
+declare
+    _c pgq.capture%rowtype;
+    _p pgq.trigger_plan%rowtype;
+    _w record;
+    _sql text;
+begin
+    select * into strict _c from pgq.capture c where c.function_name = i_function and c.queue_name = i_queue;
+    _p := pgq._trigger_plan(i_table, 'logutriga', i_queue || _c.options);
+    if not pgq._capture_intact(i_table, i_table::regclass::text, _p.last_attnum, _p.key_index, _p.identity_index, _p.key_names,
+                               array(select k.name from pgq._capture_columns(i_table, '{}') k order by k.nr), _p.types) then
+        raise serialization_failure using
+            message = format('table %s was altered after the snapshot of this transaction was taken', i_table::regclass),
+            hint = 'Run the transaction again.';
+    end if;
+    _w := pgq._capture_words(_c, i_table);
+    if i_op <> 'INSERT' and not _w.has_key then
+        raise exception 'Update/Delete on table without pkey'
+            using errcode = 'object_not_in_prerequisite_state', detail = 'Table: ' || i_table::regclass,
+                  hint = 'Add a primary key, or give pkey=.';
+    end if;
+    _sql := format('select pgq._capture_event(%L, r.type, r.data, %s, null) from (%s) r', i_queue, _w.extra,
+                   pgq._capture_rows(_c, i_table, i_op, i_op = 'UPDATE'));
+    return _sql;
+end;
+$$ language plpgsql
+   set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;

@@ -1,0 +1,153 @@
+-- The pieces of which pgq._capture_code() and pgq._capture_statement_code() are made.
+
+create or replace function pgq._capture_words(
+    i_capture pgq.capture, i_table oid,
+    out prefix text, out tables int4, out has_key boolean, out key_text text, out full_name text, out extra text,
+    out ignored text[], out backup boolean, out swappable boolean, out styled boolean,
+    out key_columns text[], out same_key text, out same_ignored text)
+as $$
+-- What the code of one captured table is about.
+--
+-- Returns:
+--      prefix          - of the names of the queue's event tables
+--      tables          - how many of them code may write; 0 when inserts are counted
+--      key_text        - columns of the key, as they stand in the type of events
+--      extra           - SQL of ev_extra1
+--      swappable       - two rows may exchange their keys: the key is deferrable
+--      styled          - text depends on DateStyle, which is not among the settings of the function
+--      same_key        - SQL: OLD and NEW have one key; null without key
+--      same_ignored    - SQL: OLD and NEW are equal in the ignored columns; null without such columns
+-- Errors:
+--      No such queue; those of pgq._trigger_options and pgq._trigger_plan
+declare
+    _q pgq.queue%rowtype;
+    _o record;
+    _p pgq.trigger_plan%rowtype;
+begin
+    select * into _q from pgq.queue q where q.queue_name = i_capture.queue_name;
+    if not found then
+        raise exception 'No such queue' using errcode = 'undefined_object', detail = 'Queue: ' || i_capture.queue_name;
+    end if;
+    _o := pgq._trigger_options(i_capture.queue_name || i_capture.options);
+    _p := pgq._trigger_plan(i_table, 'logutriga', i_capture.queue_name || i_capture.options);
+    prefix := _q.queue_data_pfx;
+    tables := case when coalesce(_q.queue_per_tx_limit, -1) < 0 then _q.queue_ntables else 0 end;
+    has_key := _p.has_key;
+    key_text := _p.key_text;
+    full_name := _p.rel_schema || '.' || _p.rel_name;
+    extra := quote_literal(coalesce(pgq._capture_constant(i_capture.options, 'ev_extra1'), _p.table_text));
+    ignored := array(select btrim(i) from unnest(string_to_array(_o.ignored, ',')) i);
+    backup := _o.backup;
+    swappable := _o.pkey is null and exists (select 1 from pg_constraint c where c.conrelid = i_table and c.contype = 'p' and c.condeferrable);
+    styled := coalesce((select array_agg(distinct n) = '{DateStyle}'
+                          from pgq._capture_columns(i_table, ignored) k, unnest(k.needs) n where not k.ignored), false);
+    key_columns := array(select c from unnest(_p.cols, _p.is_key) u (c, is_key) where is_key);
+    select string_agg(case when a.atttypid in ('int4'::regtype, 'int8'::regtype, 'uuid'::regtype)
+            then format('pgq._capture_plain(new.%1$s) operator(pg_catalog.=) pgq._capture_plain(old.%1$s)', c.ident)
+            else format('pg_catalog.format(''%%s'', new.%1$s) collate pg_catalog."C" operator(pg_catalog.=) pg_catalog.format(''%%s'', old.%1$s)', c.ident) end, ' and ' order by c.nr)
+      into same_key
+      from pgq._capture_columns(i_table, '{}') c join pg_attribute a on a.attrelid = i_table and a.attname = c.name
+     where c.name = any (key_columns);
+    select string_agg(format('pg_catalog.format(''%%s'', new.%1$s) collate pg_catalog."C" operator(pg_catalog.=) pg_catalog.format(''%%s'', old.%1$s)'
+                             ' and (new.%1$s is distinct from null) operator(pg_catalog.=) (old.%1$s is distinct from null)', k.ident), ' and ')
+      into same_ignored
+      from pgq._capture_columns(i_table, ignored) k where k.ignored;
+end;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
+
+create or replace function pgq._capture_state(i_capture pgq.capture, i_table oid, i_relation text)
+returns text as $$
+-- SQL of what to do with a change: the state of the queue, or why there is none.
+--
+-- Nothing in it mentions a column, so that it can be planned whatever the table has become.
+declare
+    _p pgq.trigger_plan%rowtype := pgq._trigger_plan(i_table, 'logutriga', i_capture.queue_name || i_capture.options);
+    _styled boolean := (pgq._capture_words(i_capture, i_table)).styled;
+    _default_identity boolean := (select c.relreplident = 'd' from pg_class c where c.oid = i_table);
+begin
+    return format($code$case
+        when pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then -1
+        when case when pg_catalog.current_setting('skytools.apply_token', true) operator(pg_catalog.<>) '' then pgq._apply_allowed(%L) end then -1
+        when %s operator(pg_catalog.<>) '%s'::pg_catalog.oid
+             or not pgq._capture_intact('%s'::pg_catalog.regclass, %L, %s::pg_catalog.int2, '%s'::pg_catalog.oid, '%s'::pg_catalog.oid, %L::pg_catalog.text[], %L::pg_catalog.text[], %L::pg_catalog.oid[])%s then -2%s
+        else pg_catalog.pg_sequence_last_value(%L) end$code$,
+        i_capture.queue_name, i_relation, i_table,
+        i_table, format('%I.%I', _p.rel_schema, _p.rel_name), _p.last_attnum, _p.key_index, _p.identity_index, _p.key_names,
+        array(select k.name from pgq._capture_columns(i_table, '{}') k order by k.nr),
+        array(select a.atttypid from pg_attribute a where a.attrelid = i_table and a.attnum > 0 and not a.attisdropped order by a.attnum),
+        -- the only way to notice a first key where it is not the replica identity
+        case when _p.key_index = 0 and not _default_identity
+             then format(E'\n             or exists (select 1 from pg_catalog.pg_index i where i.indrelid operator(pg_catalog.=) ''%s''::pg_catalog.oid and i.indisprimary)', i_table) else '' end,
+        case when _styled then E'\n        when pg_catalog.current_setting(''DateStyle'') operator(pg_catalog.!~~) ''ISO%'' then -3' else '' end,
+        (select q.queue_data_pfx from pgq.queue q where q.queue_name = i_capture.queue_name) || '_state_seq');
+end;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
+
+create or replace function pgq._capture_insert(i_capture pgq.capture, i_prefix text, i_tables int4, i_type text, i_extra text, i_backup boolean)
+returns text as $$
+-- Statements that write _data as an event into the table that _state names, and return.
+select coalesce(string_agg(format($code$
+        %s _state operator(pg_catalog.=) %s and _data is not null then
+            insert into %s (ev_time, ev_type, ev_data, ev_extra1%s) values (pg_catalog.now(), %s, _data, %s%s);
+            if pg_catalog.pg_sequence_last_value(%L) operator(pg_catalog.<>) _state then
+                perform pgq._assert_still_open(%L, %L);
+            end if;
+            return new;$code$,
+        case n when 0 then 'if' else 'elsif' end, 2 * n, i_prefix || '_' || n, case when i_backup then ', ev_extra2' else '' end,
+        i_type, i_extra, case when i_backup then ', _old_data' else '' end,
+        i_prefix || '_state_seq', i_capture.queue_name, i_prefix), '' order by n) || E'\n        end if;', '')
+  from generate_series(0, i_tables - 1) n;
+$$ language sql immutable set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
+
+create or replace function pgq._capture_refuse(i_capture pgq.capture, i_message text, i_condition text, i_detail text, i_hint text)
+returns text as $$
+-- Statements for a change that cannot be captured: as pgq.capture.failure says, it fails or the capture is marked as incomplete.
+select case i_capture.failure
+    when 'mark' then format('perform pgq._capture_lost(%L, %L); return null;', i_capture.function_name, i_message)
+    else format('raise exception %L using errcode = %L, detail = %L, hint = %L;', replace(i_message, '%', '%%'), i_condition, i_detail, i_hint) end;
+$$ language sql immutable set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
+
+create or replace function pgq._capture_slow(i_capture pgq.capture)
+returns text as $$
+-- Statements that hand a row to pgq._capture_row: one for each operation, since NEW has no type in a DELETE.
+declare
+    _call text := format('perform pgq._capture_row(%L, %L, tg_relid, tg_op, %L, ', i_capture.queue_name, i_capture.function_name, i_capture.options);
+    _calls text;
+begin
+    _calls := format($code$if tg_op operator(pg_catalog.=) 'INSERT' then
+            %1$s new, null::pg_catalog.record, _newest);
+        elsif tg_op operator(pg_catalog.=) 'UPDATE' then
+            %1$s new, old, _newest);
+        else
+            %1$s null::pg_catalog.record, old, null);
+        end if;$code$, _call);
+    if i_capture.failure = 'mark' then
+        return format($code$begin
+        %s
+        exception when others then
+            if not pgq._capture_may_be_lost(sqlstate, sqlerrm) then
+                raise;
+            end if;
+            perform pgq._capture_lost(%L, sqlerrm);
+        end;$code$, _calls, i_capture.function_name);
+    end if;
+    return _calls;
+end;
+$$ language plpgsql immutable set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
+
+create or replace function pgq._capture_constant(i_options text[], i_field text)
+returns text as $$
+-- The value of an option FIELD=EXPR whose expression is a string constant; null if there is none.
+declare
+    _arg text;
+    _x record;
+begin
+    foreach _arg in array i_options loop
+        if starts_with(_arg, i_field || '=') then
+            select * into _x from pgq._trigger_expression(substr(_arg, length(i_field) + 2), '{}');
+            return case when _x.o_sql is null then _x.o_const end;
+        end if;
+    end loop;
+    return null;
+end;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;

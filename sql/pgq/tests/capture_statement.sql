@@ -1,0 +1,125 @@
+-- Capture by statement: the same events, all of a statement at its end; what has no order is refused, and nothing is left half-done.
+select pgq.create_queue('q');
+create function events() returns text[] language plpgsql as $$
+declare _all text[];
+begin
+    select array_agg(concat_ws(' ', ev_type, ev_data, nullif(ev_extra1, 'public.t')) order by ev_id) into _all from pgq.event_1;
+    truncate pgq.event_1_0;
+    return _all;
+end $$;
+create function refused(_sql text) returns text language plpgsql as $$
+begin
+    execute _sql;
+    return 'accepted';
+exception when others then
+    return sqlstate || ' ' || sqlerrm;
+end $$;
+create table t (id int primary key, n text, v text, d date);
+do $$ begin
+    assert pgq.capture_table('q', 't', 'form=statement') = 'statement';
+    assert (select form from pgq.capture where rel_name = 't') = 'statement';
+    assert refused('select pgq.capture_table(''q'', ''t'', ''form=statement'', ''ignore=v'')') = '0A000 form=statement is not possible with ignore= and backup';
+    assert refused('select pgq.capture_table(''q'', ''t'', ''form=statement'', ''backup'')') = '0A000 form=statement is not possible with ignore= and backup';
+    assert refused('select pgq.capture_table(''q'', ''t'', ''form=statement'', ''deny'')') = '0A000 form=statement is not possible for table t';
+    assert refused('select pgq.capture_table(''q'', ''t'', ''form=statement'', ''tgflags=I'')') ~ '^0A000 form=statement captures all operations';
+    assert refused('select pgq.capture_table(''q'', ''t'', ''form=statement'', ''trigger=' || repeat('x', 60) || ''')') ~ '^42622 form=statement needs several triggers';
+end $$;
+
+-- what it writes
+insert into t values (1, 'a', 'x@y, é', null), (2, null, E'\x01&=', '2024-02-01'); insert into t select 3 where false; update t set v = 'b' where id = 1; update t set v = v where false;
+update t set id = id + 1 where id = 2; set datestyle = german; update t set n = 'n' where d is not null; reset datestyle;
+begin; savepoint s; update t set v = 'gone'; rollback to s; delete from t where id = 1; commit;
+copy t from stdin;
+7	\N	copied	\N
+\.
+insert into t values (7) on conflict do nothing;
+with x as (select 9 as id) insert into t select id from x; truncate t;
+do $$ declare _e text[] := events(); begin
+    assert _e = array['I:id id=1&n=a&v=x%40y%2c+%c3%a9&d', 'I:id id=2&n&v=%01%26%3d&d=2024-02-01', 'U:id id=1&n=a&v=b&d', 'D:id id=2&n&v=%01%26%3d&d=2024-02-01', 'I:id id=3&n&v=%01%26%3d&d=2024-02-01',
+        'U:id id=3&n=n&v=%01%26%3d&d=2024-02-01', 'D:id id=1&n=a&v=b&d', 'I:id id=7&n&v=copied&d', 'I:id id=9&n&v&d', 'R '], _e::text;
+end $$;
+-- keys that move through each other: deletes, updates, inserts
+insert into t select g, 'n' || g from generate_series(1, 3) g; select events() is null as x \gset
+alter table t drop constraint t_pkey; alter table t add primary key (id); update t set id = id + 1 where id = 3; update t set id = id + 1 where id = 2; update t set id = id + 1 where id = 1;
+do $$ declare _e text[] := events(); begin
+    assert _e = array['D:id id=3&n=n3&v&d', 'I:id id=4&n=n3&v&d', 'D:id id=2&n=n2&v&d', 'I:id id=3&n=n2&v&d', 'D:id id=1&n=n1&v&d', 'I:id id=2&n=n1&v&d'], _e::text;
+end $$;
+update t set id = -id where id > 2; insert into t values (5, 'm'); select events() is null as x \gset
+update t set id = id - 1 where id < 0;
+do $$ declare _e text[] := events(); _s text := array_to_string(_e, ' '); begin
+    assert cardinality(_e) = 3 and _e[1] = 'D:id id=-3&n=n2&v&d' and _e[2] = 'U:id id=-4&n=n2&v&d' and _e[3] = 'I:id id=-5&n=n3&v&d', _s;
+end $$;
+
+-- what has no order
+create function inner_() returns trigger language plpgsql as $$ begin if pg_trigger_depth() = 1 then update t set v = 'inner' where id = new.id; end if; return null; end $$;
+create function f() returns int language plpgsql as $$ begin delete from t where id = 5; return 1; end $$;
+do $$ declare _why text := '0A000 statement on table public.t inside of another one on it: its capture by statement cannot log them in order'; begin
+    perform events();
+    assert refused('insert into t values (5) on conflict (id) do update set v = ''c''') = _why;
+    assert refused('with d as (delete from t where id = 5 returning id) insert into t select id + 10 from d') = _why;
+    assert refused('update t set v = f()::text') = _why;
+    create trigger a after insert or update on t for each row execute function inner_();
+    assert refused('insert into t values (20)') = _why;
+    assert events() is null;
+    drop trigger a on t;
+    insert into t values (21);
+    assert events() = array['I:id id=21&n&v&d'];
+end $$;
+-- it may not become part of a hierarchy, or be one
+create table p (like t) partition by range (id); create table m (like t); create table c () inherits (m);
+do $$ begin
+    assert refused('alter table p attach partition t for values from (0) to (100)') ~ 'ROW triggers with transition tables|prevents table "t" from becoming a partition';
+    assert refused('alter table t inherit m') ~ 'prevents table "t" from becoming an inheritance child';
+    assert refused('select pgq.capture_table(''q'', ''m'', ''form=statement'')') ~ '^0A000 form=statement is not possible for table public.m: it is a partition, or inherits';
+    assert refused('select pgq.capture_table(''q'', ''c'', ''form=statement'')') ~ '^0A000 form=statement is not possible for table public.c: it is a partition, or inherits';
+end $$;
+-- DDL behind its back; no key; a key that may be exchanged
+delete from t; select events() is null as x \gset
+alter table t add x jsonb; insert into t values (1, 'a', null, null, '{"a": 1}'); alter table t rename v to w; update t set w = 'w'; alter table t alter n type int using 5; update t set n = 6; alter table t drop x;
+set datestyle = german; set intervalstyle = sql_standard; alter table t alter w type interval using '1 day'; update t set w = '2 days', d = '2024-02-01'; alter table t rename to t2; update t2 set n = 7; alter table t2 rename to t;
+alter table t drop constraint t_pkey; do $$ begin assert refused('delete from t') = '55000 Update/Delete on table without pkey'; assert refused('delete from t where false') = 'accepted'; end $$; insert into t values (2);
+alter table t add primary key (id) deferrable; update t set n = 8 where id = 2; update t set id = 3 - id; do $$ begin assert refused('update t set id = id + 1') = '0A000 primary key update not allowed: the key is deferrable'; end $$;
+do $$ declare _e text[] := events(); begin
+    assert current_setting('datestyle') ~ 'German' and current_setting('intervalstyle') = 'sql_standard';
+    assert _e = array['I:id id=1&n=a&v&d&x=%7b%22a%22%3a+1%7d', 'U:id id=1&n=a&w=w&d&x=%7b%22a%22%3a+1%7d', 'U:id id=1&n=6&w=w&d&x=%7b%22a%22%3a+1%7d', 'U:id id=1&n=6&w=P2D&d=2024-02-01',
+        'U:id id=1&n=7&w=P2D&d=2024-02-01 public.t2', 'I: id=2&n&w&d', 'U:id id=2&n=8&w&d', 'U:id id=2&n=7&w=P2D&d=2024-02-01', 'U:id id=1&n=8&w&d'], _e::text;
+end $$;
+reset datestyle; reset intervalstyle;
+
+-- silent, passing, closed, limited
+set session_replication_role = local; insert into t values (3); set session_replication_role = origin;
+select set_config('skytools.apply_token', pgq.apply_token('q'), false) is null as x \gset
+insert into t values (4); reset skytools.apply_token;
+do $$ begin
+    assert events() is null;
+    update pgq.queue set queue_disable_insert = true;
+    assert refused('insert into t values (5)') = '55000 Insert into queue disallowed';
+    update pgq.queue set queue_disable_insert = false, queue_per_tx_limit = 1;
+    perform pgq.refresh_capture();
+    assert refused('insert into t values (5), (6)') ~ 'allows max 1 events from one TX';
+    update pgq.queue set queue_per_tx_limit = null;
+    perform pgq.refresh_capture();
+end $$;
+-- mark
+do $$ begin
+    assert pgq.capture_table('q', 't', 'form=statement', 'capture_failure=mark') = 'statement';
+    set client_min_messages = error;
+    update t set id = id + 100;
+    assert (select lost_since is not null and lost_reason ~ 'the key is deferrable' from pgq.capture where rel_name = 't');
+    reset client_min_messages;
+    assert events() is null;
+end $$;
+
+-- from form to form, nothing twice and nothing left
+do $$ begin
+    assert pgq.capture_table('q', 't') = 'row';
+    assert (select array_agg(tgname order by tgname) from pg_trigger where tgrelid = 't'::regclass and not tgisinternal) = array['_londiste_q', '_londiste_q_truncate']::name[];
+    insert into t values (50); assert events() = array['I:id id=50&n&w&d'];
+    assert pgq.capture_table('q', 't', 'form=statement') = 'statement';
+    insert into t values (51); assert events() = array['I:id id=51&n&w&d'];
+    assert pgq.capture_table('q', 't', 'form=generic') = 'generic';
+    insert into t values (52); assert events() = array['I:id id=52&n&w&d'];
+    assert pgq.capture_table('q', 't', 'form=statement') = 'statement' and pgq.uncapture_table('q', 't') = 6;
+    assert not exists (select from pg_trigger where tgrelid = 't'::regclass and not tgisinternal) and not exists (select from pg_proc where proname ~ '^_capture_[0-9]');
+    insert into t values (53); assert events() is null;
+end $$;
