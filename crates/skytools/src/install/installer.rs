@@ -1,5 +1,7 @@
 //! Installing and upgrading, in one transaction.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use tokio_postgres::Transaction;
 
@@ -10,6 +12,10 @@ use crate::{Error, ErrorKind, Result};
 
 /// Held by an installation until it commits, so that two at once take turns: a namespace of the project's own.
 pub(super) const LOCK: &str = "select pg_catalog.pg_advisory_xact_lock(1937340748, 1);";
+
+/// How long an installation waits for each lock that others hold. Whoever comes later waits behind it, so this also bounds how long an
+/// application can be held up by an installation that is held up itself.
+pub const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The oldest server that the SQL is written for.
 const OLDEST_SERVER: i32 = 140_000;
@@ -51,6 +57,18 @@ pub struct Outcome {
 /// not create schemas in the database or does not own what is installed, and errors of the server with the file
 /// and line of SQL that they came from.
 pub async fn install(connection: &mut Connection, modules: &[Module]) -> Result<Vec<Outcome>> {
+    install_within(connection, modules, LOCK_TIMEOUT).await
+}
+
+/// As [`install`], waiting for each lock of others as long as given; zero: for ever.
+///
+/// # Errors
+/// As [`install`]; [`ErrorKind::Transient`] naming who holds the lock.
+pub async fn install_within(
+    connection: &mut Connection,
+    modules: &[Module],
+    lock_timeout: Duration,
+) -> Result<Vec<Outcome>> {
     let modules = Module::with_needed(modules);
     for module in &modules {
         bundle::files(*module)?;
@@ -58,15 +76,52 @@ pub async fn install(connection: &mut Connection, modules: &[Module]) -> Result<
     check_server(connection).await?;
     let mut attempt = 1;
     loop {
-        match install_once(connection, &modules).await {
+        match install_once(connection, &modules, lock_timeout).await {
             Err(error) if attempt < ATTEMPTS && met_another_installation(&error) => {
                 tracing::debug!("installing again, another installation was in the way: {}", error.chain());
                 attempt += 1;
+            }
+            Err(error) if error.sqlstate().is_some_and(|s| s.code() == "55P03") => {
+                return Err(blocked(connection, error, &modules, lock_timeout).await);
             }
             other => return other,
         }
     }
 }
+
+/// Names who has the locks that the installation waited for: they still do, or it was a matter of seconds.
+async fn blocked(connection: &Connection, error: Error, modules: &[Module], lock_timeout: Duration) -> Error {
+    let schemas: Vec<&str> = modules.iter().map(|m| m.name()).collect();
+    let holders: Vec<String> = match connection.query(HOLDERS, &[&schemas]).await {
+        Ok(rows) => rows.iter().filter_map(|row| row.try_get(0).ok()).collect(),
+        Err(e) => vec![format!("who, cannot be said: {}", Error::from(e).chain())],
+    };
+    let who = if holders.is_empty() { "nobody by now".to_owned() } else { holders.join("; ") };
+    error
+        .context(format!(
+            "somebody kept an object locked for {lock_timeout:?}; nothing was installed or changed"
+        ))
+        .hint(format!(
+            "Locks of the modules are held by: {who}. Run it again when these transactions have ended, or with --lock-timeout=SECONDS \
+             while nobody minds waiting."
+        ))
+}
+
+/// Transactions that hold locks on tables of these schemas, the oldest first.
+const HOLDERS: &str = "
+select pg_catalog.format('process %s (%s, %s, transaction of %s) on %s', a.pid, a.usename,
+                         coalesce(nullif(a.application_name, ''), 'no name'),
+                         pg_catalog.date_trunc('second', pg_catalog.clock_timestamp() - a.xact_start),
+                         pg_catalog.string_agg(distinct n.nspname || '.' || c.relname, ', '))
+  from pg_catalog.pg_locks l
+  join pg_catalog.pg_class c on c.oid = l.relation and c.relkind in ('r', 'p')
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace and n.nspname = any ($1)
+  join pg_catalog.pg_stat_activity a on a.pid = l.pid
+ where l.granted and l.pid <> pg_catalog.pg_backend_pid()
+   and l.database = (select oid from pg_catalog.pg_database where datname = current_database())
+ group by a.pid, a.usename, a.application_name, a.xact_start
+ order by a.xact_start
+ limit 5";
 
 /// Whether the error is that of two transactions changing the same role: `tuple concurrently updated` has no
 /// SQLSTATE of its own.
@@ -101,12 +156,18 @@ async fn check_server(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-async fn install_once(connection: &mut Connection, modules: &[Module]) -> Result<Vec<Outcome>> {
+async fn install_once(
+    connection: &mut Connection,
+    modules: &[Module],
+    lock_timeout: Duration,
+) -> Result<Vec<Outcome>> {
     let transaction = connection.transaction().await?;
     transaction
         .batch_execute("set local search_path = pg_catalog; set local client_min_messages = notice")
         .await?;
+    // Another installation is waited for as long as it takes: it holds up nobody.
     transaction.batch_execute(LOCK).await?;
+    transaction.batch_execute(&format!("set local lock_timeout = {}", lock_timeout.as_millis())).await?;
     let mut before = Vec::with_capacity(modules.len());
     for module in modules {
         before.push(verify::state(&transaction, *module).await);

@@ -134,13 +134,14 @@ select format('%s %I.%I %sindex %s', case c.relkind when 'r' then 'table' when '
  where n.nspname = $1 and c.relkind in ('r', 'p', 'm') and c.relname !~ $GENERATED
    and not exists (select 1 from pg_constraint o where o.conindid = i.indexrelid and o.contype in ('p', 'u', 'x'))";
 
+/// Without parentheses: those that the server puts around AND and OR of a condition differ after a dump and restore.
 const TRIGGERS: &str = "
 select format('table %I.%I trigger %I', n.nspname, c.relname, t.tgname), v.aspect, v.value
   from pg_trigger t
   join pg_class c on c.oid = t.tgrelid
   join pg_namespace n on n.oid = c.relnamespace,
        lateral (values
-        ('definition', pg_get_triggerdef(t.oid)),
+        ('definition', translate(pg_get_triggerdef(t.oid), '()', '')),
         ('enabled', case t.tgenabled when 'O' then 'yes' when 'D' then 'no' when 'A' then 'always' else 'on replica' end)
        ) v (aspect, value)
  where n.nspname = $1 and not t.tgisinternal and c.relname !~ $GENERATED";

@@ -15,7 +15,7 @@ mod uninstall;
 mod verify;
 
 pub use bundle::{SqlFile, bundle, files, script, uninstall_sql};
-pub use installer::{Action, Outcome, install};
+pub use installer::{Action, LOCK_TIMEOUT, Outcome, install, install_within};
 pub use inventory::Inventory;
 pub use module::Module;
 pub use uninstall::{InUse, Removal, in_use, uninstall};

@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use super::{Target, block_on, print, print_json};
 use crate::Result;
-use crate::install::{Action, Module, Outcome, install};
+use crate::install::{Action, LOCK_TIMEOUT, Module, Outcome, install_within};
 
 /// Install or upgrade the SQL modules in a database.
 ///
@@ -15,6 +16,9 @@ use crate::install::{Action, Module, Outcome, install};
 pub struct Args {
     #[command(flatten)]
     target: Target,
+    /// How long to wait for each lock that others hold, 0 for ever. Consumers and writers that come later wait behind.
+    #[arg(long, value_name = "SECONDS", default_value_t = LOCK_TIMEOUT.as_secs())]
+    lock_timeout: u64,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
@@ -27,12 +31,13 @@ impl Args {
     /// Runs the command.
     ///
     /// # Errors
-    /// As [`install`], and those of connecting.
+    /// As [`install_within`], and those of connecting.
     pub fn run(self) -> Result<ExitCode> {
         block_on(async move {
             let mut connection = self.target.connect().await?;
             let modules = if self.modules.is_empty() { vec![Module::Londiste] } else { self.modules.clone() };
-            let outcomes = install(&mut connection, &modules).await?;
+            let timeout = Duration::from_secs(self.lock_timeout);
+            let outcomes = install_within(&mut connection, &modules, timeout).await?;
             if self.json {
                 print_json(&outcomes)?;
             } else {

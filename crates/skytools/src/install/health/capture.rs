@@ -18,16 +18,21 @@ pub(super) async fn check(transaction: &Transaction<'_>) -> Result<Vec<Finding>>
 
 /// A row of `pgq.capture`, its table and the trigger that runs its function.
 const REGISTERED: &str = "
-    select c.*, q.queue_id, f.oid as function,
+    select c.*, to_jsonb(c) ->> 'form' = 'statement' as by_statement, q.queue_id, f.oid as function,
            coalesce(t.tgrelid, to_regclass(format('%I.%I', c.rel_schema, c.rel_name))) as rel,
            t.oid as trigger, t.tgenabled, t.tgname
       from pgq.capture c
       left join pgq.queue q on q.queue_name = c.queue_name
       left join pg_proc f on f.oid = to_regprocedure(format('pgq.%I()', c.function_name))
       left join lateral (select * from pg_trigger t
-                          where t.tgfoid = f.oid and not t.tgisinternal and t.tgparentid = 0
+                          where t.tgfoid = f.oid and not t.tgisinternal and t.tgparentid = 0 and t.tgqual is null
                           order by t.tgrelid <> coalesce(to_regclass(format('%I.%I', c.rel_schema, c.rel_name)), 0::oid), t.oid
                           limit 1) t on true";
+
+/// Arguments of `pgq.capture_table` that make what is registered.
+const OPTIONS: &str = "(select string_agg(quote_literal(a), ', ' order by nr)
+                     from unnest(array[r.queue_name, r.rel_schema || '.' || r.rel_name, 'trigger=' || r.trigger_name, 'capture_failure=' || r.failure]
+                                 || case when r.by_statement then array['form=statement'] end || r.options) with ordinality a (a, nr))";
 
 /// What has become of tables, triggers and queues; what was not captured meanwhile nobody can tell.
 const TRIGGERS: &str = "
@@ -46,28 +51,34 @@ select format('table %I.%I, queue %I', r.rel_schema, r.rel_name, r.queue_name), 
     select format('trigger %I was dropped: nothing is captured', r.trigger_name),
            format('select pgq.capture_table(%s); what was changed meanwhile is missing elsewhere: copy the table there again (londiste resync).'
                   ' If it is to stay so: select pgq.uncapture_table(%L, %L)',
-                  (select string_agg(quote_literal(a), ', ' order by nr)
-                     from unnest(array[r.queue_name, r.rel_schema || '.' || r.rel_name, 'trigger=' || r.trigger_name, 'capture_failure=' || r.failure]
-                                 || r.options) with ordinality a (a, nr)),
+                  $OPTIONS,
                   r.queue_name, r.rel_schema || '.' || r.rel_name), null
      where r.trigger is null and r.rel is not null and r.queue_id is not null
     union all
-    select format('trigger %I is %s: nothing is captured', r.tgname,
-                  case r.tgenabled when 'D' then 'disabled' else 'enabled for replicas only' end),
+    select format('trigger %I is %s: changes are not captured', t.tgname,
+                  case t.tgenabled when 'D' then 'disabled' else 'enabled for replicas only' end),
            format('alter table %s enable trigger %I; what was changed meanwhile is missing elsewhere: copy the table there again'
-                  ' (londiste resync)', r.rel::regclass, r.tgname), null
-     where r.tgenabled in ('D', 'R')
+                  ' (londiste resync)', t.tgrelid::regclass, t.tgname), null
+      from pg_trigger t
+      join pg_proc p on p.oid = t.tgfoid
+     where t.tgrelid = r.rel and t.tgenabled in ('D', 'R')
+       and (t.tgfoid = r.function or t.tgname = r.trigger_name || '_open' and p.pronamespace = 'pgq'::regnamespace)
+    union all
+    select format('trigger %I was dropped: changes are not captured', r.trigger_name || x.suffix),
+           format('select pgq.capture_table(%s); what was changed meanwhile is missing elsewhere: copy the table there again (londiste resync)', $OPTIONS), null
+      from unnest('{_update,_delete,_open,_pin}'::text[]) x (suffix)
+     where r.by_statement and r.trigger is not null
+       and not exists (select 1 from pg_trigger t where t.tgrelid = r.rel and t.tgname = r.trigger_name || x.suffix)
     union all
     select format('changes were not captured since %s: %s', r.lost_since, r.lost_reason),
            format('remove the cause, copy the table again where it is replicated (londiste resync), then select pgq.capture_table(%s)',
-                  (select string_agg(quote_literal(a), ', ' order by nr)
-                     from unnest(array[r.queue_name, r.rel_schema || '.' || r.rel_name, 'trigger=' || r.trigger_name, 'capture_failure=' || r.failure]
-                                 || r.options) with ordinality a (a, nr))), null
+                  $OPTIONS), null
      where r.lost_since is not null
   ) f (problem, remedy, repair)
  order by r.capture_id";
 
-/// Row triggers that run a function of pgq, with their arguments.
+/// Triggers that run a function of pgq, with their arguments: row triggers, and of capture by statement the one for inserts, which has the name
+/// that the others extend.
 const ROW_TRIGGERS: &str = "
     select t.oid, t.tgrelid, t.tgname, t.tgtype, n.nspname, c.relname, p.proname, p.oid as function,
            (select array_agg(convert_from(substr(t.tgargs, z.before + 1, z.at - z.before - 1), getdatabaseencoding()) order by z.at)
@@ -77,7 +88,8 @@ const ROW_TRIGGERS: &str = "
       join pg_class c on c.oid = t.tgrelid
       join pg_namespace n on n.oid = c.relnamespace
       join pg_proc p on p.oid = t.tgfoid
-     where p.pronamespace = 'pgq'::regnamespace and not t.tgisinternal and t.tgparentid = 0 and t.tgtype & 1 = 1 and t.tgnargs > 0";
+     where p.pronamespace = 'pgq'::regnamespace and not t.tgisinternal and t.tgparentid = 0 and t.tgnargs > 0 and t.tgqual is null
+       and (t.tgtype & 1 = 1 or t.tgnewtable is not null and t.tgoldtable is null)";
 
 /// A truncate trigger beside each row trigger that londiste or `pgq.capture_table` has made.
 const TRUNCATE: &str = "
@@ -111,8 +123,10 @@ select case when r.oid is null then format('function %s', p.oid::regprocedure)
            format('select pgq.capture_table(%s);',
                   (select string_agg(quote_literal(a), ', ' order by nr)
                      from unnest(array[r.args[1], r.nspname || '.' || r.relname, 'trigger=' || r.tgname,
-                                       'tgflags=' || concat(case when r.tgtype & 4 <> 0 then 'I' end, case when r.tgtype & 16 <> 0 then 'U' end,
-                                                            case when r.tgtype & 8 <> 0 then 'D' end)] || r.args[2:]) with ordinality u (a, nr)))
+                                       case when r.tgtype & 1 = 0 then 'form=statement'
+                                            else 'tgflags=' || concat(case when r.tgtype & 4 <> 0 then 'I' end,
+                                                                      case when r.tgtype & 16 <> 0 then 'U' end,
+                                                                      case when r.tgtype & 8 <> 0 then 'D' end) end] || r.args[2:]) with ordinality u (a, nr)))
            else '' end || format('drop function if exists %s', p.oid::regprocedure)
   from pg_proc p
   left join r on r.function = p.oid
@@ -201,5 +215,5 @@ async fn same_code(transaction: &Transaction<'_>, capture: i32, table: u32) -> R
 }
 
 fn filled(sql: &str) -> String {
-    sql.replace("$REGISTERED", REGISTERED).replace("$ROW_TRIGGERS", ROW_TRIGGERS)
+    sql.replace("$REGISTERED", REGISTERED).replace("$ROW_TRIGGERS", ROW_TRIGGERS).replace("$OPTIONS", OPTIONS)
 }

@@ -123,7 +123,7 @@ select format('subscription of consumer %s to queue %s', coalesce(s.sub_consumer
 /// The code that `pgq.insert_event` runs for each queue, and the tree above it.
 const CODE: &str = "
 with leaves as (select count(*) as n from pg_proc where pronamespace = 'pgq'::regnamespace and proname ~ '^_insert_leaf_[0-9]+$'),
-     place as (
+     place as materialized (
     select q.*, pgq._queue_code(q) as code,
            case when l.n = 0 then '_insert_tree_0' else '_insert_leaf_' || (hashtext(q.queue_name) & (l.n - 1)::int4) end as function
       from pgq.queue q, leaves l)
