@@ -5,6 +5,7 @@
 
 pub mod add_seq;
 pub mod add_table;
+pub mod capture;
 pub mod change_handler;
 pub mod change_provider;
 pub mod copy_source;

@@ -8,6 +8,7 @@ use skytools::db::{ConnectString, Connection};
 use skytools::{Result, urlenc};
 use tokio_postgres::types::Type;
 
+use super::capture::Capture;
 use super::sql;
 use crate::{BadRow, MergeState, TableRow};
 
@@ -33,6 +34,8 @@ pub struct Details {
     pub info: NodeInfo,
     /// Its tables.
     pub tables: Vec<TableRow>,
+    /// How changes of its tables are captured; empty on a leaf.
+    pub captures: Vec<Capture>,
     /// Tables whose row cannot be understood.
     pub bad_tables: Vec<BadRow>,
     /// Consumers whose state it keeps.
@@ -80,7 +83,11 @@ impl Details {
             Some(_) => connection.query_typed_one(sql::CAN_SET_REPLICA_ROLE, &[]).await?.try_get(0)?,
             None => None,
         };
-        Ok(Details { info, tables, bad_tables, consumers, positions, queue: clock, replica_role })
+        let captures = match info.node_type {
+            NodeType::Leaf => Vec::new(),
+            _ => Capture::load(&**connection, queue, &tables).await?,
+        };
+        Ok(Details { info, tables, captures, bad_tables, consumers, positions, queue: clock, replica_role })
     }
 
     /// Local tables in sync, local ones that are not, and names that this node does not replicate.
@@ -97,6 +104,11 @@ impl Details {
             let error = c.cur_error.as_deref().filter(|e| !e.is_empty())?;
             Some((c.consumer.as_str(), error.lines().next().unwrap_or_default()))
         })
+    }
+
+    /// Tables whose changes are not captured: name and why.
+    pub fn capture_problems(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.captures.iter().filter_map(|c| Some((c.table.as_str(), c.problem.as_deref()?)))
     }
 
     fn attrs(&self) -> Vec<(String, Option<String>)> {
@@ -171,6 +183,7 @@ impl NodeState {
             }
             lines.extend(details.errors().map(|(consumer, error)| format!("ERR: {consumer}: {error}")));
             lines.extend(details.bad_tables.iter().map(|bad| format!("ERR: {}", bad.problem.chain())));
+            lines.extend(details.capture_problems().map(|(table, why)| format!("ERR: table {table}: {why}")));
             if details.replica_role == Some(false) && details.info.node_type != NodeType::Root {
                 lines.push(WITHOUT_REPLICA_ROLE.to_owned());
             }
@@ -203,6 +216,8 @@ impl NodeState {
         }
         problems.extend(details.errors().map(|(consumer, error)| format!("{name}: {consumer}: {error}")));
         problems.extend(details.bad_tables.iter().map(|bad| format!("{name}: {}", bad.problem.chain())));
+        problems
+            .extend(details.capture_problems().map(|(table, why)| format!("{name}: table {table}: {why}")));
         for table in details.tables.iter().filter(|t| t.local && t.merge_state != MergeState::Ok) {
             problems
                 .push(format!("{name}: table {} is not in sync ({})", table.table_name, table.merge_state));
@@ -256,6 +271,7 @@ impl NodeState {
                         "local": t.local,
                         "state": t.merge_state.to_stored(),
                         "dest_table": t.dest_table,
+                        "capture": d.captures.iter().find(|c| c.table == t.table_name).map(Capture::json),
                     })).collect::<Vec<_>>(),
                     "unreadable": d.bad_tables.iter().map(|t| json!({
                         "name": t.table_name,

@@ -77,6 +77,73 @@ pub const COPY_CONSUMERS: &str =
 pub const UNREGISTER_PLAIN_CONSUMER: &str = "select pgq.unregister_consumer($1, $2)";
 /// Registers a plain consumer at a tick: queue, consumer, tick.
 pub const REGISTER_PLAIN_CONSUMER_AT: &str = "select pgq.register_consumer_at($1, $2, $3)";
+/// Whether captured tables are registered.
+pub const REGISTERS_CAPTURE: &str = "select pg_catalog.to_regclass('pgq.capture') is not null";
+/// Capture of tables: queue, schemas, names. Number of the table, form, and what is wrong with the trigger.
+pub const CAPTURE_TRIGGERS: &str = "select r.nr, \
+        coalesce(t.form, 'none'), \
+        case t.tgenabled when 'D' then pg_catalog.format('trigger %I is disabled, changes are not captured; \
+                run \"alter table %I.%I enable trigger %I\" and copy the table again below (resync)', t.tgname, r.schema, r.name, t.tgname) \
+             when 'R' then pg_catalog.format('trigger %I is enabled for replicas only, changes are not captured; \
+                run \"alter table %I.%I enable trigger %I\" and copy the table again below (resync)', t.tgname, r.schema, r.name, t.tgname) end \
+     from unnest($2::text[], $3::text[]) with ordinality r (schema, name, nr) \
+     left join pg_catalog.pg_namespace n on n.nspname = r.schema \
+     left join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = r.name \
+     cross join (select convert_to($1::text, getdatabaseencoding()) || '\\x00'::bytea as queue) q \
+     left join lateral (select t.tgname::text, t.tgenabled::text, \
+               case when position('\\x0064656e7900'::bytea in t.tgargs) > 0 then 'deny' \
+                    when p.proname !~ '^_capture_' then 'generic' when t.tgtype & 1 = 1 then 'row' else 'statement' end as form \
+          from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = t.tgfoid \
+          join pg_catalog.pg_namespace f on f.oid = p.pronamespace and f.nspname = 'pgq' \
+         where t.tgrelid = c.oid and not t.tgisinternal and (t.tgtype & 32) = 0 and t.tgqual is null \
+           and (p.proname in ('logutriga', 'sqltriga', 'jsontriga') or p.proname ~ '^_capture_([0-9]|open)') \
+           and substring(t.tgargs for length(q.queue)) = q.queue \
+         order by t.tgenabled in ('O', 'A'), t.tgname limit 1) t on true \
+     order by r.nr";
+/// Registered capture that is lost: queue, schemas, names. Number of the table, what is wrong.
+pub const CAPTURE_LOST: &str = "select r.nr, \
+        case when c.lost_since is not null then \
+             pg_catalog.format('changes were not captured since %s: %s; remove the cause, run \"refresh-trigger %s\", and copy the table again below (resync)', \
+                               c.lost_since, c.lost_reason, r.schema || '.' || r.name) \
+             else pg_catalog.format('trigger %I is gone, changes are not captured; \
+                put it back with \"refresh-trigger %s\" and copy the table again below (resync)', c.trigger_name, r.schema || '.' || r.name) end \
+     from unnest($2::text[], $3::text[]) with ordinality r (schema, name, nr) \
+     join pgq.capture c on c.queue_name = $1 and c.rel_schema = r.schema and c.rel_name = r.name \
+     where c.lost_since is not null \
+        or (select count(*) from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = t.tgfoid \
+             where p.proname in (c.function_name, '_capture_open') and p.pronamespace = 'pgq'::pg_catalog.regnamespace \
+               and t.tgrelid = pg_catalog.to_regclass(pg_catalog.format('%I.%I', c.rel_schema, c.rel_name))) \
+           < case when pg_catalog.to_jsonb(c) ->> 'form' = 'statement' then 5 else 1 end \
+     order by r.nr";
+/// What captures a table: queue, schema, name. Function of the row trigger, whether it is a plain `logutriga` one, whether it is registered
+/// and enabled without loss, options of `pgq.capture_table` that make the same, its form. No row when there is no trigger and none registered.
+pub const CURRENT_CAPTURE: &str = "select t.function, coalesce(t.plain, false), \
+        coalesce(c.lost_since is null and t.tgenabled in ('O', 'A') and c.function_name = t.function, false), \
+        array['trigger=' || coalesce(t.tgname, c.trigger_name)] \
+            || case when (t.tgtype & 1) = 1 then array['tgflags=' || concat(case when (t.tgtype & 4) <> 0 then 'I' end, \
+                 case when (t.tgtype & 16) <> 0 then 'U' end, case when (t.tgtype & 8) <> 0 then 'D' end)] end \
+            || case when c.failure <> 'fail' then array['capture_failure=' || c.failure] end \
+            || case when t.args is not null then t.args[2:] else c.options end, \
+        case when pg_catalog.to_jsonb(c) ->> 'form' = 'statement' then 'statement' else 'row' end \
+     from (select convert_to($1::text, getdatabaseencoding()) || '\\x00'::bytea) q (queue) \
+     left join lateral (select t.tgname::text, t.tgtype, t.tgenabled::text, p.proname::text as function, \
+               p.proname = 'logutriga' and (t.tgtype & 2) = 0 as plain, \
+               (select array_agg(convert_from(substr(t.tgargs, z.before + 1, z.at - z.before - 1), getdatabaseencoding()) order by z.at) \
+                  from (select g + 1 as at, lag(g + 1, 1, 0) over (order by g) as before \
+                          from generate_series(0, length(t.tgargs) - 1) g where get_byte(t.tgargs, g) = 0) z) as args \
+          from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = t.tgfoid \
+          join pg_catalog.pg_namespace f on f.oid = p.pronamespace and f.nspname = 'pgq' \
+          join pg_catalog.pg_class r on r.oid = t.tgrelid and r.relname = $3 \
+          join pg_catalog.pg_namespace n on n.oid = r.relnamespace and n.nspname = $2 \
+         where not t.tgisinternal and (t.tgtype & 32) = 0 and t.tgqual is null \
+           and ((t.tgtype & 1) = 1 or t.tgnewtable is not null and t.tgoldtable is null) \
+           and (p.proname in ('logutriga', 'sqltriga', 'jsontriga') or p.proname ~ '^_capture_[0-9]') \
+           and substring(t.tgargs for length(q.queue)) = q.queue \
+         order by t.tgname limit 1) t on true \
+     left join pgq.capture c on c.queue_name = $1 and c.rel_schema = $2 and c.rel_name = $3 \
+           and c.trigger_name = coalesce(t.tgname, c.trigger_name) \
+     where t.function is not null or c.capture_id is not null \
+     order by c.capture_id limit 1";
 
 /// All statements of this module, for the test that prepares them.
 pub const ALL: &[&str] = &[
@@ -108,4 +175,8 @@ pub const ALL: &[&str] = &[
     COPY_CONSUMERS,
     UNREGISTER_PLAIN_CONSUMER,
     REGISTER_PLAIN_CONSUMER_AT,
+    REGISTERS_CAPTURE,
+    CAPTURE_TRIGGERS,
+    CAPTURE_LOST,
+    CURRENT_CAPTURE,
 ];

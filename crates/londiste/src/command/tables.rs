@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use skytools::{Error, ErrorKind, Result};
 use tokio_postgres::Client;
 
+use super::capture::Capture;
 use super::listing::{Cell, Listing};
 use super::session::{Session, expect_args};
 use crate::apply::set;
@@ -28,8 +29,8 @@ pub struct Args {
 /// Runs the command.
 ///
 /// # Errors
-/// No node of the queue in this database. A row that cannot be understood is shown with its problem; the exit status is
-/// then 1.
+/// No node of the queue in this database. A row that cannot be understood, and with `--verbose` a table whose changes are not
+/// captured, is shown with its problem; the exit status is then 1.
 pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
     expect_args("tables", &args.args, &[])?;
     let local = session.local().await?;
@@ -55,16 +56,32 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
     if tracing::enabled!(tracing::Level::DEBUG) {
         let mut listing = Listing::new(
             "Tables on node",
-            &["table_name", "merge_state", "table_attrs", "apply_mode", "copy_mode"],
+            &["table_name", "merge_state", "table_attrs", "apply_mode", "copy_mode", "capture"],
         );
         let mut copies = Explainer::open(session.config()).await?;
+        let stored = rows.iter().filter_map(|row| row.stored.as_ref());
+        let captures = Capture::load(&*local, session.queue(), stored).await?;
+        let mut code = code;
         for row in rows {
             let mode = apply_mode(&local, &row).await?;
             let copy = match &row.stored {
                 Some(stored) => copies.explain(stored).await?,
                 None => None,
             };
-            listing.push(vec![row.name.into(), row.state.into(), row.attrs, mode.into(), copy.into()]);
+            let capture = captures.iter().find(|c| c.table == row.name);
+            if let Some(problem) = capture.and_then(|c| c.problem.as_ref()) {
+                tracing::error!("Table {}: {problem}", row.name);
+                code = ExitCode::FAILURE;
+            }
+            let capture = capture.map_or_else(|| Cell::from(None), |c| Cell::new(c.text(), c.json()));
+            listing.push(vec![
+                row.name.into(),
+                row.state.into(),
+                row.attrs,
+                mode.into(),
+                copy.into(),
+                capture,
+            ]);
         }
         listing.print(args.json);
         return Ok(code);
