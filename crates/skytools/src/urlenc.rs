@@ -73,7 +73,7 @@ fn is_plain(byte: u8) -> bool {
 /// # Errors
 /// [`ErrorKind::Data`](crate::ErrorKind::Data): a `%` without two hexadecimal digits, or bytes that are not UTF-8.
 pub fn decode_row(text: &str) -> Result<Row<'_>> {
-    let mut row = Vec::new();
+    let mut row = Vec::with_capacity(text.bytes().filter(|b| *b == b'&').count() + 1);
     for element in text.split('&').filter(|element| !element.is_empty()) {
         row.push(match element.split_once('=') {
             Some((name, value)) => (decode(name)?, Some(decode(value)?)),

@@ -182,6 +182,11 @@ pub struct Applier<'c> {
     pending: Vec<usize>,
     waiting_bytes: usize,
     line_bytes: usize,
+    /// Memory of the changes that are folded, of all tables, and how much it may become.
+    folded_bytes: usize,
+    memory: usize,
+    /// Key and row of the change under way.
+    scratch: String,
     turns: u32,
 }
 
@@ -204,6 +209,9 @@ impl<'c> Applier<'c> {
             pending: Vec::new(),
             waiting_bytes: 0,
             line_bytes: 0,
+            folded_bytes: 0,
+            memory: set::MAX_FOLDED,
+            scratch: String::new(),
             turns: 0,
         }
     }
@@ -220,6 +228,13 @@ impl<'c> Applier<'c> {
         applier.sets = true;
         applier.few = few;
         applier
+    }
+
+    /// Changes of all tables are folded in so many bytes; what comes after them is folded anew.
+    #[must_use]
+    pub fn in_memory(mut self, bytes: usize) -> Self {
+        self.memory = bytes;
+        self
     }
 
     /// What has been applied and answered.
@@ -271,7 +286,12 @@ impl<'c> Applier<'c> {
             return Ok(());
         };
         let params = form.params(event, &plan.params);
-        if !self.single && plan.takes_several() {
+        // What a trigger does with one row, or sees of the others, depends on which of them are there.
+        let watched = match &self.tables.known[table].set.mode {
+            set::Mode::Ordered(why) => why.reaches_others(),
+            set::Mode::Set => false,
+        };
+        if !self.single && !watched && plan.takes_several() {
             return self.collect(change.op, table, prepared, params, event).await;
         }
         let Some(statement) = entry.single.clone() else {
@@ -302,6 +322,16 @@ impl<'c> Applier<'c> {
     async fn settle(&mut self) -> Result<()> {
         self.send_run().await?;
         self.pipeline.drain().await
+    }
+
+    /// Waits for what has been sent, for something that neither reads nor changes tables. What is gathered of sets goes
+    /// on being gathered.
+    ///
+    /// # Errors
+    /// The first failure.
+    pub async fn settled(&mut self) -> Result<&'c Client> {
+        self.settle().await?;
+        Ok(self.pipeline.client())
     }
 
     /// As [`Applier::flush`], and forgets that tables were looked at: something else may change them now.

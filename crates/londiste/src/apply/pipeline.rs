@@ -132,12 +132,35 @@ enum Subject {
     Change(Purpose),
     /// Events on their way into the temporary table from which the named table is changed.
     Stage(Arc<str>),
+    /// Changes of the named table, folded in memory. The answer is the number of those that missed their row.
+    Set(Arc<str>),
 }
 
 struct Answer {
     subject: Subject,
     bytes: usize,
-    rows: Result<u64, tokio_postgres::Error>,
+    rows: Result<u64, Failure>,
+}
+
+/// Why something under way failed.
+#[derive(Debug)]
+pub struct Failure {
+    error: Error,
+    /// The server refused to begin a COPY: the driver has lost count of its answers, and nothing more can be asked on
+    /// this connection.
+    connection: bool,
+}
+
+impl Failure {
+    /// A failure after which the connection can be used.
+    pub fn of(error: Error) -> Self {
+        Failure { error, connection: false }
+    }
+
+    /// A failure after which it cannot.
+    pub fn of_connection(error: Error) -> Self {
+        Failure { error, connection: true }
+    }
 }
 
 type Pending<'c> = Pin<Box<dyn Future<Output = Answer> + Send + 'c>>;
@@ -149,6 +172,8 @@ pub struct Pipeline<'c> {
     bytes: usize,
     counts: Counts,
     failed_stage: Option<Arc<str>>,
+    /// What is under way is several statements: nothing may come between them.
+    exclusive: bool,
 }
 
 impl<'c> Pipeline<'c> {
@@ -160,6 +185,7 @@ impl<'c> Pipeline<'c> {
             bytes: 0,
             counts: Counts::default(),
             failed_stage: None,
+            exclusive: false,
         }
     }
 
@@ -207,11 +233,14 @@ impl<'c> Pipeline<'c> {
         params: Vec<TextParam>,
         purpose: Purpose,
     ) -> Result<()> {
+        if self.exclusive {
+            self.drain().await?;
+        }
         let client = self.client;
         let bytes: usize = params.iter().map(|p| p.0.as_ref().map_or(0, Bytes::len)).sum();
         self.bytes += bytes;
         self.pending.push_back(Box::pin(async move {
-            let rows = client.execute_raw(&statement, params).await;
+            let rows = client.execute_raw(&statement, params).await.map_err(|e| Failure::of(e.into()));
             Answer { subject: Subject::Change(purpose), bytes, rows }
         }));
         // The request leaves when the future is first polled.
@@ -237,10 +266,30 @@ impl<'c> Pipeline<'c> {
                 sink.send(rows).await?;
                 sink.as_mut().finish().await
             };
-            Answer { subject: Subject::Stage(table), bytes, rows: taken.await }
+            let rows = taken.await.map_err(|e: tokio_postgres::Error| Failure::of(e.into()));
+            Answer { subject: Subject::Stage(table), bytes, rows }
         }));
         self.nudge()?;
         self.make_room().await
+    }
+
+    /// Begins changes of a table that take several statements; they go on while answers are taken in. Everything before
+    /// is awaited first, and everything after waits for them.
+    ///
+    /// # Errors
+    /// The failure of an earlier statement.
+    pub async fn change_by_set(
+        &mut self,
+        changes: impl Future<Output = Result<u64, Failure>> + Send + 'c,
+        table: Arc<str>,
+    ) -> Result<()> {
+        self.drain().await?;
+        self.exclusive = true;
+        self.pending.push_back(Box::pin(async move {
+            let rows = changes.await;
+            Answer { subject: Subject::Set(table), bytes: 0, rows }
+        }));
+        self.nudge()
     }
 
     /// Takes in the answers that are there, and lets copies go on, without waiting.
@@ -305,10 +354,21 @@ impl<'c> Pipeline<'c> {
                 Ok(())
             }
             (Subject::Stage(_), Ok(_)) => Ok(()),
-            (Subject::Change(purpose), Err(error)) => Err(purpose.blame(error.into())),
-            (Subject::Stage(table), Err(error)) => {
+            (Subject::Set(_), Ok(missing)) => {
+                self.exclusive = false;
+                self.counts.missing_rows += missing;
+                Ok(())
+            }
+            (Subject::Change(purpose), Err(failure)) => Err(purpose.blame(failure.error)),
+            (Subject::Stage(table), Err(failure)) => {
                 self.failed_stage = Some(Arc::clone(&table));
-                Err(Error::from(error).context(format!("staging changes of {table}")))
+                Err(failure.error.context(format!("staging changes of {table}")))
+            }
+            (Subject::Set(table), Err(failure)) => {
+                if !failure.connection {
+                    self.failed_stage = Some(Arc::clone(&table));
+                }
+                Err(failure.error.context(format!("applying changes as a set of {table}")))
             }
         }
     }

@@ -112,7 +112,11 @@ impl Replay<'_> {
                 Outcome::Applied => {}
                 Outcome::Ignored => done.ignored += 1,
                 Outcome::NotARow => {
-                    let client = applier.flush_for_ddl().await?;
+                    let client = if system::leaves_tables(&event) {
+                        applier.settled().await?
+                    } else {
+                        applier.flush_for_ddl().await?
+                    };
                     let known = reloaded.as_deref().unwrap_or(tables);
                     if self.other(client, &event, known).await? == Effect::Tables {
                         let rows = TableRow::load_all(client, self.queue).await?;

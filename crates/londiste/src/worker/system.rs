@@ -36,6 +36,12 @@ fn field<'e>(event: &'e Event, name: &str, value: Option<&'e str>) -> Result<&'e
     })
 }
 
+/// Whether the event is about the cascade or a sequence only: what is known of tables stays, and changes of rows may come
+/// before or after it.
+pub(super) fn leaves_tables(event: &Event) -> bool {
+    event.ev_type().is_some_and(|kind| kind.starts_with("pgq.") || kind == "londiste.update-seq")
+}
+
 /// Handles an event that is no row change and no EXECUTE, inside the batch's transaction on the target.
 pub(super) async fn handle(client: &Client, queue: &str, event: &Event, filters: &Filters) -> Result<Effect> {
     let kind = event.ev_type().unwrap_or_default();

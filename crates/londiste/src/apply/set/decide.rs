@@ -60,6 +60,8 @@ pub enum Why {
     Default(String),
     /// A check constraint needs a column that no event carries.
     CheckColumn(String),
+    /// An index or generated column is computed from a column that no event carries.
+    Expression(String),
     /// The attempt failed; the text is the server's.
     Failed(String),
 }
@@ -111,10 +113,13 @@ impl fmt::Display for Why {
             Why::EventColumns => f.write_str("the events carry varying columns"),
             Why::Default(column) => write!(
                 f,
-                "column {column}, which is not in the events, has a default that may depend on order"
+                "column {column}, which is not in the events, has no default, or one that may depend on order"
             ),
             Why::CheckColumn(name) => {
                 write!(f, "check constraint {name} uses a column that is not in the events")
+            }
+            Why::Expression(name) => {
+                write!(f, "{name} is computed from a column that is not in the events")
             }
             Why::Failed(text) => write!(f, "applying it as a set failed: {text}"),
         }
@@ -171,6 +176,19 @@ pub struct Check {
     pub function: bool,
 }
 
+/// Something that the table computes from every row that it stores: an index on an expression, a generated column.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Expression {
+    /// Name of the index or column.
+    pub name: String,
+    /// As SQL.
+    pub sql: String,
+    /// For which rows, as SQL; all without a condition.
+    pub condition: Option<String>,
+    /// Raw names of the columns it uses.
+    pub columns: Vec<String>,
+}
+
 /// What the catalog says about one column, besides its shape.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ColumnFacts {
@@ -196,6 +214,8 @@ pub struct ColumnFacts {
     pub text_cast: bool,
     /// The collation as SQL, where equal texts may differ in bytes.
     pub collation: Option<String>,
+    /// Whether an index holds it and its values vary in size: the index takes values of some 2 700 bytes at most.
+    pub indexed: bool,
 }
 
 /// What the catalog says about a table.
@@ -213,6 +233,14 @@ pub struct Facts {
     pub unique: Vec<UniqueIndex>,
     /// Check constraints.
     pub checks: Vec<Check>,
+    /// What is computed from rows that are stored.
+    pub expressions: Vec<Expression>,
+    /// Whether an index is on an expression, has a condition, or is of a kind that may refuse values of ordinary size.
+    pub odd_index: bool,
+    /// Whether the login may COPY into the table.
+    pub may_copy: bool,
+    /// Whether the database can hold every character.
+    pub any_character: bool,
     /// Columns in table order.
     pub columns: Vec<ColumnFacts>,
 }
@@ -304,6 +332,16 @@ pub fn events(facts: &Facts, carried: &dyn Fn(&str) -> bool) -> Option<Why> {
         if column.identity || column.default.as_ref().is_some_and(|d| d.contains('(')) {
             return Some(Why::Default(column.name.clone()));
         }
+    }
+    // Without a value for it, an insert fails; but not one that a delete follows.
+    let empty =
+        |c: &&ColumnFacts| c.default.as_ref().is_none_or(|d| d.to_ascii_uppercase().starts_with("NULL"));
+    let mut missing = facts.columns.iter().filter(|c| c.not_null && !c.generated && !carried(&c.name));
+    if let Some(column) = missing.find(empty) {
+        return Some(Why::Default(column.name.clone()));
+    }
+    if let Some(computed) = facts.expressions.iter().find(|e| !e.columns.iter().all(|c| carried(c))) {
+        return Some(Why::Expression(computed.name.clone()));
     }
     facts.checks.iter().find_map(|check| {
         let known = check.columns.as_ref().is_some_and(|names| {
@@ -406,6 +444,16 @@ pub(super) mod tests {
             assert_eq!(events(&facts, &|_| true), None, "{default}");
         }
         facts.columns[1].default = None;
+        facts.columns[1].not_null = true;
+        assert_eq!(events(&facts, &id_only), Some(Why::Default("v".to_owned())));
+        facts.columns[1].not_null = false;
+        facts.expressions.push(Expression {
+            name: "i".to_owned(),
+            columns: vec!["v".to_owned()],
+            ..Default::default()
+        });
+        assert_eq!(events(&facts, &id_only), Some(Why::Expression("i".to_owned())));
+        facts.expressions.clear();
         facts.checks.push(Check {
             name: "c".to_owned(),
             columns: Some(vec!["v".to_owned()]),

@@ -4,7 +4,7 @@ use skytools::{Error, Result};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, GenericClient, Row};
 
-use super::decide::{Check, ColumnFacts, Facts, Mode, UniqueIndex, decide};
+use super::decide::{Check, ColumnFacts, Expression, Facts, Mode, UniqueIndex, decide};
 use crate::apply::target::split_name;
 
 /// One text for a table that changes whenever its columns, defaults, indexes, constraints, triggers, rules or relatives
@@ -34,7 +34,14 @@ const TABLE: &str = "select c.oid, \
        (select t.tgname::text from pg_catalog.pg_trigger t where t.tgrelid = c.oid and t.tgenabled in ('A', 'R') \
          order by t.tgname limit 1), \
        (select r.rulename::text from pg_catalog.pg_rewrite r where r.ev_class = c.oid and r.ev_enabled in ('A', 'R') \
-         order by r.rulename limit 1) \
+         order by r.rulename limit 1), \
+       exists (select 1 from pg_catalog.pg_index i join pg_catalog.pg_class x on x.oid = i.indexrelid \
+                 join pg_catalog.pg_am m on m.oid = x.relam \
+                where i.indrelid = c.oid and (i.indexprs is not null or i.indpred is not null \
+                  or m.amname not in ('btree', 'hash') \
+                  or exists (select 1 from unnest(i.indclass::oid[]) o where o >= 16384))), \
+       pg_catalog.has_table_privilege(c.oid, 'insert') and not pg_catalog.row_security_active(c.oid), \
+       pg_catalog.current_setting('server_encoding') = 'UTF8' \
      from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
      where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p')";
 
@@ -66,6 +73,34 @@ const CHECKS: &str = "select k.conname::text, pg_catalog.pg_get_expr(k.conbin, k
                   and d.objid = k.oid and d.refclassid = 'pg_catalog.pg_proc'::regclass) \
      from pg_catalog.pg_constraint k where k.conrelid = $1 and k.contype = 'c' order by k.conname";
 
+/// Expressions of indexes, with their condition, and of generated columns. What uses the whole row has no columns here, and
+/// a name that no event carries instead.
+const EXPRESSIONS: &str = "with computed as ( \
+       select x.relname::text as name, pg_catalog.pg_get_indexdef(i.indexrelid, k.nr::int4, false) as sql, \
+              pg_catalog.pg_get_expr(i.indpred, i.indrelid) as condition, \
+              'pg_catalog.pg_class'::regclass as class, i.indexrelid as oid, 0::int2 as self \
+         from pg_catalog.pg_index i join pg_catalog.pg_class x on x.oid = i.indexrelid \
+         cross join lateral unnest(i.indkey::int2[]) with ordinality as k(attnum, nr) \
+        where i.indrelid = $1 and k.attnum = 0 \
+       union all \
+       select x.relname::text, pg_catalog.pg_get_expr(i.indpred, i.indrelid), null, \
+              'pg_catalog.pg_class'::regclass, i.indexrelid, 0::int2 \
+         from pg_catalog.pg_index i join pg_catalog.pg_class x on x.oid = i.indexrelid \
+        where i.indrelid = $1 and i.indpred is not null \
+       union all \
+       select a.attname::text, pg_catalog.pg_get_expr(d.adbin, d.adrelid), null, 'pg_catalog.pg_attrdef'::regclass, d.oid, a.attnum \
+         from pg_catalog.pg_attribute a \
+         join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum \
+        where a.attrelid = $1 and a.attgenerated = 's' and not a.attisdropped) \
+     select c.name, c.sql, c.condition, coalesce(u.names, array[]::text[]) \
+       from computed c cross join lateral ( \
+         select pg_catalog.array_agg(distinct coalesce(a.attname::text, '')) as names \
+           from pg_catalog.pg_depend d \
+           left join pg_catalog.pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid and a.attnum > 0 \
+          where d.classid = c.class and d.objid = c.oid and d.refclassid = 'pg_catalog.pg_class'::regclass \
+            and d.refobjid = $1 and d.refobjsubid <> c.self) u \
+      order by c.name, c.sql";
+
 /// Built-in base types are staged as they are, everything else as text. `text_cast`: `text::type` would not go through
 /// the type's input function alone.
 const COLUMNS: &str = "select a.attname::text, a.attnotnull, \
@@ -75,7 +110,8 @@ const COLUMNS: &str = "select a.attname::text, a.attnotnull, \
        a.attidentity::text, a.attgenerated <> '', t.typtype = 'd', t.oid >= 16384, \
        a.atttypmod <> -1 or exists (select 1 from pg_catalog.pg_cast k where k.casttarget = t.oid \
            and k.castsource = 'pg_catalog.text'::regtype and k.castmethod <> 'b'), \
-       case when not co.collisdeterministic then pg_catalog.format('%I.%I', cn.nspname, co.collname) end \
+       case when not co.collisdeterministic then pg_catalog.format('%I.%I', cn.nspname, co.collname) end, \
+       a.attlen = -1 and exists (select 1 from pg_catalog.pg_index i where i.indrelid = a.attrelid and a.attnum = any (i.indkey::int2[])) \
      from pg_catalog.pg_attribute a \
      join pg_catalog.pg_type t on t.oid = a.atttypid \
      left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum \
@@ -100,6 +136,9 @@ impl Facts {
             may_use_temp: row.try_get(2)?,
             trigger: row.try_get(3)?,
             rule: row.try_get(4)?,
+            odd_index: row.try_get(5)?,
+            may_copy: row.try_get(6)?,
+            any_character: row.try_get(7)?,
             ..Facts::default()
         };
         for row in client.query_typed(UNIQUE, &[(&oid, Type::OID)]).await? {
@@ -112,6 +151,14 @@ impl Facts {
                 columns: row.try_get(2)?,
                 foreign: row.try_get(3)?,
                 function: row.try_get(4)?,
+            });
+        }
+        for row in client.query_typed(EXPRESSIONS, &[(&oid, Type::OID)]).await? {
+            facts.expressions.push(Expression {
+                name: row.try_get(0)?,
+                sql: row.try_get(1)?,
+                condition: row.try_get(2)?,
+                columns: row.try_get(3)?,
             });
         }
         for row in client.query_typed(COLUMNS, &[(&oid, Type::OID)]).await? {
@@ -146,6 +193,7 @@ fn column(row: &Row) -> Result<ColumnFacts> {
         user_type: row.try_get(7)?,
         text_cast: row.try_get(8)?,
         collation: row.try_get(9)?,
+        indexed: row.try_get(10)?,
     })
 }
 

@@ -19,10 +19,13 @@
 
 use skytools::quote::{ident, literal};
 
-use super::decide::{Facts, Why};
+use super::decide::{Expression, Facts, Why};
 use crate::apply::target::{Column, TableShape};
 
-/// Operation of an event: the two low bits of its number in the stage.
+/// A key that was inserted and deleted again, in memory. As the operations of an event, it is the two low bits of the
+/// number in the stage. The lowest bit says that the row has values.
+pub const GHOST: u64 = 0;
+/// Operation of an event.
 pub const UPDATE: u64 = 1;
 /// See [`UPDATE`].
 pub const DELETE: u64 = 2;
@@ -44,12 +47,31 @@ pub struct SetSql {
     /// Drops both.
     pub drop: String,
     /// Fills the fold; answers with rows whose first column says what they are:
+    /// `size`: bytes of the longest value that is indexed;
     /// `fold`: events missing in any case, events that might miss their row, whether an insert followed an insert;
     /// `ghost`: keys that are here and should not.
     pub fold: String,
     /// Deletes; answers `found`: events that might have missed their row and did not.
     pub delete: String,
     /// Updates; answers as `delete`. `None`: updates change nothing.
+    pub update: Option<String>,
+    /// Inserts.
+    pub insert: String,
+    /// The same for changes that were folded in memory.
+    pub net: NetSql,
+}
+
+/// Statements for a stage that holds one row per key and operation; its number is four times the changes that miss their
+/// row if there is none, plus the operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetSql {
+    /// COPY straight into the table, where that reads values as an insert does and is allowed.
+    pub direct: Option<String>,
+    /// Answers `ghost`: keys that are here and should not.
+    pub ghosts: String,
+    /// Deletes; answers `found`.
+    pub delete: String,
+    /// Updates; answers `found`. `None`: updates change nothing.
     pub update: Option<String>,
     /// Inserts.
     pub insert: String,
@@ -64,6 +86,7 @@ struct Staged<'a> {
     stage_type: &'a str,
     user_type: bool,
     key: bool,
+    indexed: bool,
 }
 
 impl Staged<'_> {
@@ -109,7 +132,14 @@ impl SetSql {
                 (false, true) => column.type_sql.as_str(),
                 (false, false) => column.full_type.as_str(),
             };
-            staged.push(Staged { column, sql: ident(name), stage_type, user_type: fact.user_type, key });
+            staged.push(Staged {
+                column,
+                sql: ident(name),
+                stage_type,
+                user_type: fact.user_type,
+                key,
+                indexed: fact.indexed,
+            });
         }
         let keys: Vec<(&Staged<'_>, Option<&str>)> = facts
             .key()
@@ -126,6 +156,7 @@ impl SetSql {
             fold: format!("pg_temp.londiste_fold_{tag}"),
             number,
             staged: &staged,
+            expressions: &facts.expressions,
             keys,
         };
         let constraints = parts.constraints(facts)?;
@@ -137,7 +168,11 @@ impl SetSql {
             fold: parts.fold(),
             delete: parts.delete(),
             update: parts.update(),
-            insert: parts.insert(),
+            insert: parts.insert(&format!(
+                "{} f join {} s on s.{} = f.last where f.inserts",
+                parts.fold, parts.stage, parts.number
+            )),
+            net: parts.net(facts.may_copy),
         })
     }
 }
@@ -148,6 +183,7 @@ struct Parts<'a> {
     fold: String,
     number: String,
     staged: &'a [Staged<'a>],
+    expressions: &'a [Expression],
     /// With the collation that makes texts equal, where bytes do not say it.
     keys: Vec<(&'a Staged<'a>, Option<&'a str>)>,
 }
@@ -155,7 +191,7 @@ struct Parts<'a> {
 impl Parts<'_> {
     /// What ordered replay would have the table itself check, event by event.
     fn constraints(&self, facts: &Facts) -> Result<Vec<String>, Why> {
-        let passes = format!("{} & 3 = {DELETE}", self.number);
+        let passes = format!("{} & 1 = 0", self.number);
         let mut all = Vec::new();
         for staged in self.staged {
             let not_null = facts.column(&staged.column.name).is_some_and(|f| f.not_null);
@@ -248,18 +284,7 @@ impl Parts<'_> {
             names.push(format!("k{i}"));
         }
         let (names, kept, groups) = (names.join(", "), kept.join(", "), groups.join(", "));
-        // Values of the user's types are read here, those that no row ends with as well, as replay would.
-        let read: Vec<String> = self
-            .staged
-            .iter()
-            .filter(|s| s.user_type && !s.key)
-            .map(|s| format!("count({})", s.value("s")))
-            .collect();
-        let read = if read.is_empty() {
-            String::new()
-        } else {
-            format!("select 'read', {} from {stage} s; ", read.join(", "))
-        };
+        let read = self.read();
         format!(
             "{read}insert into {fold} \
              select {names}, n, last, \
@@ -296,6 +321,44 @@ impl Parts<'_> {
         )
     }
 
+    /// Has the server read and compute everything of the rows that no row ends with as well, as it would in replay: values of
+    /// the user's types, expressions, and the size of what is indexed.
+    fn read(&self) -> String {
+        let columns: Vec<String> =
+            self.staged.iter().map(|s| format!("{} as {}", s.value("s"), s.sql)).collect();
+        let mut read: Vec<String> = self
+            .staged
+            .iter()
+            .filter(|s| s.user_type && !s.key)
+            .map(|s| format!("count({})", s.sql))
+            .collect();
+        for computed in self.expressions {
+            let condition =
+                computed.condition.as_ref().map_or(String::new(), |c| format!(" filter (where {c})"));
+            read.push(format!("count(({})){condition}", computed.sql));
+        }
+        let sizes: Vec<String> = self
+            .staged
+            .iter()
+            .filter(|s| s.indexed)
+            .map(|s| format!("pg_catalog.max(pg_catalog.octet_length({}::pg_catalog.text))", s.sql))
+            .collect();
+        let rows = format!(
+            "from (select {} from {} s where s.{} & 1 = 1) s",
+            columns.join(", "),
+            self.stage,
+            self.number
+        );
+        let mut sql = String::new();
+        if !sizes.is_empty() {
+            sql.push_str(&format!("select 'size', coalesce(greatest({}), 0) {rows}; ", sizes.join(", ")));
+        }
+        if !read.is_empty() {
+            sql.push_str(&format!("select 'read', {} {rows}; ", read.join(", ")));
+        }
+        sql
+    }
+
     fn delete(&self) -> String {
         format!(
             "with gone as (delete from only {} t using {} f where f.drops and {} returning f.prefix) \
@@ -307,28 +370,61 @@ impl Parts<'_> {
     }
 
     fn update(&self) -> Option<String> {
+        let sets = self.sets()?;
+        Some(format!(
+            "with changed as (update only {} t set {sets} from {} f join {} s on s.{} = f.last \
+             where f.updates and {} returning f.prefix) \
+             select 'found', coalesce(sum(prefix), 0) from changed",
+            self.shape.sql,
+            self.fold,
+            self.stage,
+            self.number,
+            self.same_key("t", false)
+        ))
+    }
+
+    /// What an update writes.
+    fn sets(&self) -> Option<String> {
         let sets: Vec<String> = self
             .staged
             .iter()
             .filter(|s| !s.column.identity_always && (!s.key || s.column.inexact))
             .map(|s| format!("{} = {}", s.sql, s.value("s")))
             .collect();
-        (!sets.is_empty()).then(|| {
-            format!(
-                "with changed as (update only {} t set {} from {} f join {} s on s.{} = f.last \
-                 where f.updates and {} returning f.prefix) \
-                 select 'found', coalesce(sum(prefix), 0) from changed",
-                self.shape.sql,
-                sets.join(", "),
-                self.fold,
-                self.stage,
-                self.number,
-                self.same_key("t", false)
-            )
-        })
+        (!sets.is_empty()).then(|| sets.join(", "))
     }
 
-    fn insert(&self) -> String {
+    fn net(&self, may_copy: bool) -> NetSql {
+        let (stage, number, target) = (&self.stage, &self.number, &self.shape.sql);
+        let keys: Vec<String> = self
+            .keys
+            .iter()
+            .map(|(key, _)| format!("t.{} {} s.{}", key.sql, key.column.equals, key.sql))
+            .collect();
+        let keys = keys.join(" and ");
+        let names: Vec<&str> = self.staged.iter().map(|s| s.sql.as_str()).collect();
+        // Only for an interval does a modifier change how its text is read.
+        let direct = may_copy && self.staged.iter().all(|s| s.key || s.user_type || s.exact_type());
+        NetSql {
+            direct: direct.then(|| format!("copy {target} ({}) from stdin", names.join(", "))),
+            ghosts: format!(
+                "select 'ghost', count(*) from {stage} s join only {target} t on {keys} where s.{number} & 3 = {GHOST}"
+            ),
+            delete: format!(
+                "with gone as (delete from only {target} t using {stage} s where s.{number} & 3 = {DELETE} and {keys} \
+                 returning s.{number} >> 2 as early) select 'found', coalesce(sum(early), 0) from gone"
+            ),
+            update: self.sets().map(|sets| {
+                format!(
+                    "with changed as (update only {target} t set {sets} from {stage} s where s.{number} & 3 = {UPDATE} \
+                     and {keys} returning s.{number} >> 2 as early) select 'found', coalesce(sum(early), 0) from changed"
+                )
+            }),
+            insert: self.insert(&format!("{stage} s where s.{number} & 3 = {INSERT}")),
+        }
+    }
+
+    fn insert(&self, from: &str) -> String {
         let names: Vec<&str> = self.staged.iter().map(|s| s.sql.as_str()).collect();
         let values: Vec<String> = self.staged.iter().map(|s| s.value("s")).collect();
         let overriding = if self.staged.iter().any(|s| s.column.identity_always) {
@@ -337,13 +433,10 @@ impl Parts<'_> {
             ""
         };
         format!(
-            "insert into {} ({}){overriding} select {} from {} f join {} s on s.{} = f.last where f.inserts",
+            "insert into {} ({}){overriding} select {} from {from}",
             self.shape.sql,
             names.join(", "),
-            values.join(", "),
-            self.fold,
-            self.stage,
-            self.number
+            values.join(", ")
         )
     }
 }
@@ -417,8 +510,8 @@ mod tests {
             Check { name: "c".to_owned(), condition: "v > 'a'".to_owned(), columns, ..Default::default() };
         facts.checks.push(check);
         let sql = build(&shape(), &facts).unwrap();
-        assert!(sql.create.contains("check (ev_number & 3 = 2 or v is not null)"), "{}", sql.create);
-        assert!(sql.create.contains("check (ev_number & 3 = 2 or (v > 'a'))"), "{}", sql.create);
+        assert!(sql.create.contains("check (ev_number & 1 = 0 or v is not null)"), "{}", sql.create);
+        assert!(sql.create.contains("check (ev_number & 1 = 0 or (v > 'a'))"), "{}", sql.create);
         facts.checks[0].columns = Some(vec!["w".to_owned()]);
         assert_eq!(build(&shape(), &facts), Err(Why::CheckColumn("c".to_owned())));
     }

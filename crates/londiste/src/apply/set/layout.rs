@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use pgq::change::{Format, Op, RowChange};
 use skytools::copy::{NULL, escape_text_into};
 
+use super::accept::Rules;
 use super::decide::{self, Facts, Why};
 use super::fold::{DELETE, INSERT, SetSql, UPDATE};
 use crate::apply::target::TableShape;
@@ -16,6 +17,8 @@ pub struct Layout {
     names: Box<[Box<str>]>,
     /// Which of them are staged: all but generated ones. With each, whether it is part of the key.
     staged: Box<[(usize, bool)]>,
+    /// Where the columns of the table's key are, in the key's order.
+    key: Box<[usize]>,
 }
 
 impl Layout {
@@ -39,8 +42,10 @@ impl Layout {
         if let Some(why) = decide::events(facts, &carried) {
             return Err(why);
         }
-        let names = change.columns.iter().map(|(name, _)| name.as_ref().into()).collect();
-        Ok(Layout { names, staged: staged.into() })
+        let names: Box<[Box<str>]> = change.columns.iter().map(|(name, _)| name.as_ref().into()).collect();
+        let place = |k: &String| names.iter().position(|n| **n == **k).ok_or(Why::EventKey);
+        let key = facts.key().iter().map(place).collect::<Result<_, Why>>()?;
+        Ok(Layout { names, staged: staged.into(), key })
     }
 
     /// The statements for this layout.
@@ -48,8 +53,48 @@ impl Layout {
     /// # Errors
     /// Why the table cannot be staged.
     pub fn sql(&self, shape: &TableShape, facts: &Facts, tag: u64) -> Result<SetSql, Why> {
-        let names: Vec<&str> = self.staged.iter().map(|&(at, _)| &*self.names[at]).collect();
-        SetSql::build(shape, facts, &names, tag)
+        SetSql::build(shape, facts, &self.staged_names(), tag)
+    }
+
+    /// The staged columns.
+    pub fn staged_names(&self) -> Vec<&str> {
+        self.staged.iter().map(|&(at, _)| &*self.names[at]).collect()
+    }
+
+    /// Appends the values of an insert or update, which has passed [`Layout::fits`], as a line of COPY.
+    pub fn encode_row(&self, change: &RowChange<'_>, out: &mut String) {
+        for (nth, &(at, _)) in self.staged.iter().enumerate() {
+            if nth > 0 {
+                out.push('\t');
+            }
+            match change.columns[at].1.as_deref() {
+                Some(text) => escape_text_into(out, text),
+                None => out.push_str(NULL),
+            }
+        }
+        out.push('\n');
+    }
+
+    /// Appends the values of the key, as in a line of COPY; false when one is NULL or may have another spelling.
+    pub fn encode_key(&self, change: &RowChange<'_>, rules: &Rules, out: &mut String) -> bool {
+        for (nth, &at) in self.key.iter().enumerate() {
+            let value = if change.op == Op::Delete {
+                change.key.iter().find(|(name, _)| **name == *self.names[at]).and_then(|(_, v)| v.as_deref())
+            } else {
+                change.columns[at].1.as_deref()
+            };
+            let Some(text) = value.filter(|text| rules.is_canonical(nth, text)) else { return false };
+            if nth > 0 {
+                out.push('\t');
+            }
+            escape_text_into(out, text);
+        }
+        true
+    }
+
+    /// Where each staged column finds its value among those of the key; nothing for the others.
+    pub fn key_places(&self) -> Vec<Option<usize>> {
+        self.staged.iter().map(|&(at, _)| self.key.iter().position(|&k| k == at)).collect()
     }
 
     /// Whether the event carries these columns in this order.

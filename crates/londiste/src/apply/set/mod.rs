@@ -22,10 +22,14 @@
 //! on the server's disk. The temporary tables live as long as the session and are emptied by their commit, in place,
 //! so that a batch writes nothing to the catalog.
 
+mod accept;
 mod decide;
 mod facts;
+mod flush;
 mod fold;
 mod layout;
+mod memory;
+mod net;
 mod state;
 
 use std::sync::Arc;
@@ -51,8 +55,12 @@ use super::{Applier, Tables};
 const CHUNK: usize = 512 << 10;
 /// Lines of all tables together; the largest is sent before there are more.
 const MAX_LINES: usize = 8 << 20;
+/// Indexed values of more bytes are left to ordered replay: an index takes some 2 700.
+const MAX_INDEXED: u64 = 2_000;
 /// Changes of all tables that wait for more of their table, in bytes.
 const MAX_WAITING: usize = 16 << 20;
+/// Memory of changes that are folded, of all tables. As much again may be on its way to the server.
+pub(super) const MAX_FOLDED: usize = 44 << 20;
 /// Temporary tables are kept for so many tables of a session.
 const MAX_STAGES: usize = 200;
 
@@ -78,6 +86,8 @@ impl Folded {
                 self.maybe_missing = number(2)?;
                 self.conflict |= row.try_get(3)? == Some("t");
             }
+            // Perhaps too large for an index: ordered replay shows.
+            Some("size") => self.conflict |= number(1)? > MAX_INDEXED,
             Some("ghost") => self.conflict |= number(1)? > 0,
             Some("found") => self.found += number(1)?,
             _ => {}
@@ -148,7 +158,7 @@ impl Applier<'_> {
         if !known.set.is_pending() {
             self.pending.push(table);
         }
-        if !known.set.staging {
+        if !known.set.staging && known.set.folded.is_none() {
             let bytes = event.text_len();
             let few = known.set.waiting.len() < self.few;
             let small =
@@ -159,30 +169,22 @@ impl Applier<'_> {
                 self.waiting_bytes += bytes;
                 return Ok(true);
             }
-            if few || !self.begin_staging(table).await? {
+            if few || !self.begin_set(table).await? {
                 self.flush_set(table).await?;
                 self.tables.known[table].set.in_order += 1;
                 return Ok(false);
             }
         }
-        self.stage(table, change).await?;
+        self.take_in(table, event, change).await?;
         Ok(true)
     }
 
-    /// Moves the waiting changes into the stage; false when the table cannot have one.
+    /// Begins to stage changes; false when the table cannot have a stage.
     async fn begin_staging(&mut self, table: usize) -> Result<bool> {
         if !self.ensure_stage(table).await? {
             return Ok(false);
         }
-        let set = &mut self.tables.known[table].set;
-        set.staging = true;
-        self.waiting_bytes -= set.waiting_bytes;
-        set.waiting_bytes = 0;
-        for event in std::mem::take(&mut set.waiting) {
-            if let Some(change) = change::decode(&event)? {
-                self.stage(table, &change).await?;
-            }
-        }
+        self.tables.known[table].set.staging = true;
         Ok(true)
     }
 
@@ -276,11 +278,16 @@ impl Applier<'_> {
         let name = Arc::clone(&known.name);
         let prepared = async {
             client.batch_execute(&sql.create).await?;
-            client.prepare(&sql.copy).await
+            let direct = match &sql.net.direct {
+                Some(direct) => Some(client.prepare(direct).await?),
+                None => None,
+            };
+            Ok::<_, tokio_postgres::Error>((client.prepare(&sql.copy).await?, direct))
         };
-        let copy =
+        let (copy, direct) =
             prepared.await.map_err(|e| self.set_failure(&name, e.into(), "creating temporary tables"))?;
-        self.tables.known[table].set.stage = Some(Stage { layout, sql, copy, born: batch, filled: 0 });
+        self.tables.known[table].set.stage =
+            Some(Stage { layout, sql, copy, direct, born: batch, filled: 0 });
         Ok(true)
     }
 
@@ -298,6 +305,9 @@ impl Applier<'_> {
         let set = &mut self.tables.known[table].set;
         if set.staging {
             return self.apply_set(table).await;
+        }
+        if set.folded.is_some() {
+            return self.flush_folded(table, false).await;
         }
         let waiting = std::mem::take(&mut set.waiting);
         set.in_order += u64::try_from(waiting.len()).unwrap_or(u64::MAX);
@@ -342,13 +352,16 @@ impl Applier<'_> {
             }
         }
         if folded.conflict {
-            let error = Error::data(format!("an insert into {name} meets a row that is there already"));
+            let error = Error::data(format!(
+                "an insert into {name} meets a row that is there already, or an indexed value is very large"
+            ));
             return Err(self.set_failure(&name, error, "applying changes as a set"));
         }
         let missing_rows = folded.missing + folded.maybe_missing.saturating_sub(folded.found);
         self.pipeline.count(Counts { missing_rows, ..staged });
         let set = &mut self.tables.known[table].set;
         set.by_set += staged.total();
+        set.by_stage += staged.total();
         set.forget();
         Ok(())
     }

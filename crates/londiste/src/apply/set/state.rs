@@ -6,9 +6,11 @@ use pgq::Event;
 use pgq::change::{Op, RowChange};
 use tokio_postgres::Statement;
 
+use super::accept::Rules;
 use super::decide::{Facts, Mode, Why};
 use super::fold::SetSql;
 use super::layout::{Layout, key_is};
+use super::net::Net;
 use crate::apply::pipeline::Counts;
 use crate::apply::target::TableShape;
 
@@ -22,11 +24,25 @@ pub const FEW_BYTES: usize = 4 << 20;
 pub struct Stage {
     pub layout: Layout,
     pub sql: SetSql,
+    /// COPY into the stage.
     pub copy: Statement,
+    /// COPY straight into the table.
+    pub direct: Option<Statement>,
     /// Batch in which they were created: gone if that is rolled back.
     pub born: u64,
     /// Batch in which they were filled last: what is in them stays until its commit.
     pub filled: u64,
+}
+
+/// Changes that are folded in memory.
+#[derive(Debug)]
+pub struct InMemory {
+    pub net: Net,
+    pub rules: Rules,
+    /// Layout of the rows in it.
+    pub layout: Layout,
+    /// Its number.
+    pub numbered: u64,
 }
 
 /// A table as far as sets are concerned.
@@ -37,6 +53,12 @@ pub struct SetTable {
     pub stage: Option<Stage>,
     /// Layout of the events under way.
     pub layout: Option<Layout>,
+    /// Counts layouts, so that they need not be compared for every event.
+    pub layouts: u64,
+    /// Changes are folded in memory as long as that goes well in this batch.
+    pub may_fold: bool,
+    /// Changes folded in memory.
+    pub folded: Option<InMemory>,
     /// Only deletes have been seen with that layout, so it binds nobody.
     pub only_deletes: bool,
     /// Why the rest of the batch goes in order.
@@ -55,6 +77,8 @@ pub struct SetTable {
     /// Changes of this batch applied by set and in order.
     pub by_set: u64,
     pub in_order: u64,
+    /// Those of `by_set` that were folded by the server.
+    pub by_stage: u64,
 }
 
 /// What to do with an event.
@@ -75,6 +99,9 @@ impl SetTable {
             facts,
             stage: None,
             layout: None,
+            layouts: 0,
+            may_fold: true,
+            folded: None,
             only_deletes: true,
             sticky: None,
             waiting: Vec::new(),
@@ -85,6 +112,7 @@ impl SetTable {
             staged: Counts::default(),
             by_set: 0,
             in_order: 0,
+            by_stage: 0,
         }
     }
 
@@ -93,6 +121,8 @@ impl SetTable {
         self.sticky = None;
         self.by_set = 0;
         self.in_order = 0;
+        self.by_stage = 0;
+        self.may_fold = true;
         self.forget();
     }
 
@@ -101,6 +131,7 @@ impl SetTable {
         self.waiting.clear();
         self.waiting_bytes = 0;
         self.staging = false;
+        self.folded = None;
         self.rows.clear();
         self.staged = Counts::default();
         self.only_deletes = true;
@@ -108,7 +139,7 @@ impl SetTable {
 
     /// Whether anything waits to be applied.
     pub fn is_pending(&self) -> bool {
-        self.staging || !self.waiting.is_empty()
+        self.staging || self.folded.is_some() || !self.waiting.is_empty()
     }
 
     /// Looks at an event's form.
@@ -127,7 +158,10 @@ impl SetTable {
                 return Take::Refuse(Why::EventColumns);
             }
             match Layout::of(change, shape, &self.facts) {
-                Ok(layout) => self.layout = Some(layout),
+                Ok(layout) => {
+                    self.layout = Some(layout);
+                    self.layouts += 1;
+                }
                 Err(why) => return Take::Refuse(why),
             }
         }
@@ -160,10 +194,15 @@ impl SetTable {
             (Some(why), _) | (None, Mode::Ordered(why)) => why.to_string(),
             (None, Mode::Set) => Why::FewChanges.to_string(),
         };
+        let staged = match self.by_stage {
+            0 => String::new(),
+            all if all == self.by_set => " (staged)".to_owned(),
+            some => format!(" ({some} of them staged)"),
+        };
         match (self.by_set, self.in_order) {
-            (set, 0) => format!("{name}: {set} by set"),
+            (set, 0) => format!("{name}: {set} by set{staged}"),
             (0, ordered) => format!("{name}: {ordered} in order ({why})"),
-            (set, ordered) => format!("{name}: {set} by set, {ordered} in order ({why})"),
+            (set, ordered) => format!("{name}: {set} by set{staged}, {ordered} in order ({why})"),
         }
     }
 }
