@@ -31,6 +31,8 @@ begin
     if not _q.queue_disable_insert and pg_catalog.has_table_privilege(_table, 'insert') then
         -- A takeover closes the queue, then waits for those who hold this lock: either it waits for this transaction, or
         -- the queue is seen closed now.  Who may not insert needs no lock, and may not have it.
+        -- all writers lock this sequence first, see pgq.drop_queue
+        perform pg_catalog.pg_sequence_last_value((_q.queue_data_pfx || '_state_seq')::pg_catalog.regclass);
         execute 'lock table only ' || pgq.quote_fqname(_table) || ' in row exclusive mode';
         if pg_catalog.pg_sequence_last_value((_q.queue_data_pfx || '_state_seq')::pg_catalog.regclass) <> 2 * _q.queue_cur_table then
             perform pgq._assert_still_open(x_queue_name, _q.queue_data_pfx);

@@ -26,6 +26,8 @@ begin
         raise exception 'cannot drop queue, consumers still attached';
     end if;
 
+    -- What every writer locks first: those who have it finish before anything else is locked, the others wait here.
+    execute pg_catalog.format('drop sequence if exists %s', pgq.quote_fqname(_q.queue_data_pfx || '_state_seq'));
     for _n in 0 .. _q.queue_ntables - 1 loop
         execute pg_catalog.format('drop table %s', pgq.quote_fqname(_q.queue_data_pfx || '_' || _n::text));
     end loop;
@@ -34,7 +36,6 @@ begin
     delete from pgq.apply_token where queue_name = x_queue_name;
     execute pg_catalog.format('drop sequence %s', pgq.quote_fqname(_q.queue_tick_seq));
     execute pg_catalog.format('drop sequence %s', pgq.quote_fqname(_q.queue_event_seq));
-    execute pg_catalog.format('drop sequence if exists %s', pgq.quote_fqname(_q.queue_data_pfx || '_state_seq'));
     delete from pgq.queue where queue_id = _q.queue_id;
     return 1;
 end;

@@ -40,6 +40,8 @@ begin
         raise exception 'No such queue' using errcode = 'undefined_object', detail = 'Queue: ' || $1;
     end if;
 
+    -- all writers lock this sequence first, see pgq.drop_queue
+    perform pg_catalog.pg_sequence_last_value((_q.queue_data_pfx || '_state_seq')::pg_catalog.regclass);
     _seq := pg_catalog.nextval(_q.queue_event_seq::pg_catalog.regclass);
 
     if pg_catalog.current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then

@@ -49,6 +49,8 @@ begin
         raise exception 'No such queue' using errcode = 'undefined_object', detail = 'Queue: ' || i_queue_name;
     end if;
 
+    -- all writers lock this sequence first, see pgq.drop_queue
+    perform pg_catalog.pg_sequence_last_value((_q.queue_data_pfx || '_state_seq')::pg_catalog.regclass);
     -- drawn before anything is refused, as for single events
     _ids := array(select pg_catalog.nextval(_q.queue_event_seq::pg_catalog.regclass)
                     from pg_catalog.generate_series(1, _count));
