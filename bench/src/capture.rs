@@ -16,9 +16,9 @@ const WIDE: &str = "create table wide (id bigint primary key, a1 int, a2 int, a3
 struct Kind {
     db: &'static str,
     name: String,
-    /// `create trigger …` statements; `{t}` is the table. Empty: no capture.
+    /// Statement that puts capture on table `{t}`. Empty: no capture.
     trigger: String,
-    target: [Option<f64>; 4],
+    target: [Option<f64>; 5],
 }
 
 /// Runs all comparisons of capture.
@@ -29,6 +29,8 @@ pub fn run(settings: &Settings) -> Result<()> {
     let cluster = ground::cluster()?;
     let original = ground::original(&cluster, "orig")?;
     let ours = ground::ours(&cluster, "ours", &[Module::Pgq])?;
+    ground::ours(&cluster, "statement", &[Module::Pgq])?;
+    ground::ours(&cluster, "generic", &[Module::Pgq])?;
     cluster.create_database("plain")?;
     let generic = "create trigger capture after insert or update or delete on {t} for each row execute function pgq.logutriga('q')";
     let kinds = [
@@ -36,14 +38,26 @@ pub fn run(settings: &Settings) -> Result<()> {
             db: "orig",
             name: format!("{original} logutriga"),
             trigger: generic.into(),
-            target: [None; 4],
+            target: [None; 5],
         },
-        Kind { db: "plain", name: "no trigger".into(), trigger: String::new(), target: [None; 4] },
+        Kind { db: "plain", name: "no trigger".into(), trigger: String::new(), target: [None; 5] },
         Kind {
             db: "ours",
+            name: format!("{ours} row"),
+            trigger: "select pgq.capture_table('q', '{t}')".into(),
+            target: [Some(0.9), Some(1.2), Some(1.2), Some(1.2), None],
+        },
+        Kind {
+            db: "statement",
+            name: format!("{ours} statement"),
+            trigger: "select pgq.capture_table('q', '{t}', 'form=statement')".into(),
+            target: [None, Some(2.0), Some(2.0), Some(2.0), None],
+        },
+        Kind {
+            db: "generic",
             name: format!("{ours} generic logutriga"),
             trigger: generic.into(),
-            target: [Some(0.0); 4],
+            target: [None; 5],
         },
     ];
     for kind in &kinds {
@@ -102,5 +116,19 @@ pub fn run(settings: &Settings) -> Result<()> {
             db,
             "insert into wide select g, g, g, g, g, 'text ' || g, 'text & more', repeat('x', 100), null, g * 1.5, g, '2020-01-01', now(), true, g / 3.0, '{\"a\": 1}', gen_random_uuid(), '', 'é', 'end' from generate_series(1, 20000) g",
         )
-    })
+    })?;
+    compare(
+        "capture, 20 000 rows with names and addresses beyond ASCII in one INSERT",
+        "s",
+        Better::Lower,
+        4,
+        &|db| {
+            cluster.psql(db, "truncate acc")?;
+            ground::seconds(
+                cluster,
+                db,
+                "insert into acc (id, grp, name, balance, note) select g, g % 10, 'Tõnu Õun ' || g, g * 1.25, 'tonu@näide.ee, Pärnu mnt 1/2' from generate_series(1, 20000) g",
+            )
+        },
+    )
 }

@@ -143,19 +143,29 @@ $$ language plpgsql stable set search_path = pg_catalog, pgq, pg_temp set standa
 
 create or replace function pgq._capture_rest(i_data text)
 returns text as $$
--- Encodes what the chain left over in a row: runs of characters that are never written as they are.
+-- Encodes what the chain left over in a row: runs of characters that are never written as they are.  One after the other
+-- while they are few, then all that remain at once.
+--
+-- Names are qualified instead of a pinned search_path, and backslashes stand in E'' only: this may run for each row.
 declare
-    _encoding name := getdatabaseencoding();
-    _data text;
+    _data text := i_data;
+    _run text;
 begin
-    if i_data !~ '[^A-Za-z0-9_.&%=+-]' collate "C" then
-        return i_data;
-    end if;
-    select string_agg(m[1] || regexp_replace(encode(convert_to(m[2], _encoding), 'hex'), '(..)', E'%\\1', 'g'), '' order by nr) into _data
-      from regexp_matches(i_data, '([A-Za-z0-9_.&%=+-]*)([^A-Za-z0-9_.&%=+-]*)' collate "C", 'g') with ordinality u (m, nr);
+    for _n in 1 .. 40 loop
+        _run := pg_catalog.substring(_data, '[^A-Za-z0-9_.&%=+-]+' collate pg_catalog."C");
+        if _run is null then
+            return _data;
+        end if;
+        _data := pg_catalog.replace(_data, _run, pg_catalog.regexp_replace(
+            pg_catalog.encode(pg_catalog.convert_to(_run, pg_catalog.getdatabaseencoding()), 'hex'), '(..)', E'%\\1', 'g'));
+    end loop;
+    select pg_catalog.string_agg(m[1] operator(pg_catalog.||) pg_catalog.regexp_replace(
+               pg_catalog.encode(pg_catalog.convert_to(m[2], pg_catalog.getdatabaseencoding()), 'hex'), '(..)', E'%\\1', 'g'), '' order by nr)
+      into _data
+      from pg_catalog.regexp_matches(_data, '([A-Za-z0-9_.&%=+-]*)([^A-Za-z0-9_.&%=+-]*)' collate pg_catalog."C", 'g') with ordinality u (m, nr);
     return _data;
 end;
-$$ language plpgsql strict immutable set search_path = pg_catalog, pgq, pg_temp;
+$$ language plpgsql strict immutable;
 
 create or replace function pgq._capture_urlencode(text)
 returns text as $$

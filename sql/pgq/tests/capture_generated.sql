@@ -213,7 +213,9 @@ end $$;
 -- texts of all kinds in one row, and what is left of them
 create table w (id int primary key, a text, b varchar(50) not null default '', c char(3), d text); select pgq.capture_table('q', 'w') = 'row' as ok \gset
 insert into w values (1, 'plain', 'x@y.ee', 'c', 'a, b'), (2, 'õäöü', '日本語 text', null, E'tab\tnew\nline'), (3, '', 'a&b=c%d+e', '', '100%'),
-    (4, E'\x02', E'\x03', 'x', E'\x02\x03é'), (5, null, '~^|<>`$*#', null, null), (6, '🐘', repeat('é~', 20), 'é', '');
+    (4, E'\x02', E'\x03', 'x', E'\x02\x03é'), (5, null, '~^|<>`$*#', null, null), (6, '🐘', repeat('é~', 20), 'é', ''),
+    (7, (select string_agg(chr(g) || 'x', '') from generate_series(160, 260) g), '', null, (select string_agg(chr(g), '') from generate_series(19968, 20068) g));
+set standard_conforming_strings = off; set escape_string_warning = off; insert into w values (8, 'õ''', '~', 'x', E'\\1'); reset standard_conforming_strings;
 do $$ declare _e text[] := events(); begin
     assert _e = array(select format('I:id id=%s&a%s&b=%s&c%s&d%s public.w', id, '=' || pgq._urlencode(a), pgq._urlencode(b), case when c is not null then '=' || pgq._urlencode(format('%s', c)) end, '=' || pgq._urlencode(d))
                         from w order by id), _e::text;
