@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use support::Pair;
+use support::{PATIENCE, Pair};
 use testkit::wait_for;
 use tokio::task::JoinHandle;
 
@@ -221,7 +221,7 @@ async fn truncate_with_dependants_and_indexes_and_foreign_keys_come_back() -> Re
     for table in ["public.parent", "public.child"] {
         pair.until_state(table, &["ok"]).await?;
     }
-    wait_for("the foreign key to come back", support::PATIENCE, || async {
+    wait_for("the foreign key to come back", PATIENCE, || async {
         let after: String = pair.on_leaf.query_one(shape, &[]).await?.get(0);
         Ok((after == before).then_some(()))
     })
@@ -264,7 +264,7 @@ async fn pause_is_acknowledged_and_a_paused_worker_stops_promptly() -> Result<()
     let worker = pair.worker("")?;
     pair.until_caught_up().await?;
     support::admin(&pair.on_leaf, "select * from pgq_node.set_consumer_paused('q', 'leaf_w', true)").await?;
-    wait_for("the acknowledgement", support::PATIENCE, || async {
+    wait_for("the acknowledgement", PATIENCE, || async {
         let sql = "select uptodate from pgq_node.local_state where consumer_name = 'leaf_w'";
         Ok(pair.on_leaf.query_one(sql, &[]).await?.get::<_, bool>(0).then_some(()))
     })
@@ -294,7 +294,7 @@ async fn a_conflict_is_named_and_replay_goes_on_when_it_is_gone() -> Result<()> 
         .await?;
     let worker = pair.worker("")?;
     pair.on_root.batch_execute("insert into acc select g, 0, 'x', g from generate_series(1, 20) g").await?;
-    let error = wait_for("the error", support::PATIENCE, || async {
+    let error = wait_for("the error", PATIENCE, || async {
         let text = pair.errors().await?;
         Ok((text.contains("ev_id") && !text.contains("after it")).then_some(text))
     })
@@ -308,6 +308,57 @@ async fn a_conflict_is_named_and_replay_goes_on_when_it_is_gone() -> Result<()> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_goes_as_one_batch_and_what_is_before_an_error_is_kept() -> Result<()> {
+    let pair = Pair::new().await?;
+    pair.both("create table heap (id int primary key, note text)").await?;
+    pair.add("public.heap", "'expect_sync'").await?;
+    let worker = pair.worker("")?;
+    pair.until_caught_up().await?;
+    worker.stop().await?;
+    let ticks = async |rows: std::ops::RangeInclusive<i32>| -> Result<()> {
+        for id in rows {
+            let before: i64 = pair.on_root.query_one("select max(tick_id) from pgq.tick", &[]).await?.get(0);
+            pair.on_root.execute("insert into heap values ($1, 'backlog')", &[&id]).await?;
+            // A forced tick would look like two million events.
+            wait_for("a tick", PATIENCE, || async {
+                let now: i64 = pair.on_root.query_one("select max(tick_id) from pgq.tick", &[]).await?.get(0);
+                Ok((now > before).then_some(()))
+            })
+            .await?;
+        }
+        Ok(())
+    };
+    ticks(1..=8).await?;
+    let seen = "select count(distinct xmin::text) from heap where id <= 8";
+    let worker = pair.worker("")?;
+    pair.until_caught_up().await?;
+    pair.assert_same("heap").await?;
+    let transactions: i64 = pair.on_leaf.query_one(seen, &[]).await?.get(0);
+    ensure!(transactions == 1, "the backlog took {transactions} transactions");
+    worker.stop().await?;
+
+    pair.on_leaf
+        .batch_execute("set session_replication_role = replica; insert into heap values (15, 'in the way')")
+        .await?;
+    ticks(11..=18).await?;
+    let worker = pair.worker("")?;
+    wait_for("the rows before the error", PATIENCE, || async {
+        let kept: i64 =
+            pair.on_leaf.query_one("select count(*) from heap where id between 11 and 14", &[]).await?.get(0);
+        Ok((kept == 4).then_some(()))
+    })
+    .await?;
+    wait_for("the error", PATIENCE, || async {
+        Ok(pair.errors().await?.contains("insert into public.heap failed").then_some(()))
+    })
+    .await?;
+    pair.on_leaf.execute("delete from heap where id = 15", &[]).await?;
+    pair.until_caught_up().await?;
+    ensure!(pair.assert_same("heap").await? == 16);
+    worker.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_column_that_is_missing_here_is_named_and_replay_goes_on_when_it_is_added() -> Result<()> {
     let pair = Pair::new().await?;
     pair.both(ACC).await?;
@@ -317,7 +368,7 @@ async fn a_column_that_is_missing_here_is_named_and_replay_goes_on_when_it_is_ad
         .batch_execute("insert into acc values (1, 1, 'before', 1); alter table acc add extra real")
         .await?;
     pair.on_root.batch_execute("insert into acc values (2, 1, 'after', 1, 0.25)").await?;
-    let error = wait_for("the error", support::PATIENCE, || async {
+    let error = wait_for("the error", PATIENCE, || async {
         let text = pair.errors().await?;
         Ok(text.contains("extra").then_some(text))
     })

@@ -6,6 +6,12 @@ pub const NEXT_BATCH: &str = "select batch_id, cur_tick_id, prev_tick_id, cur_ti
      cur_tick_event_seq, prev_tick_event_seq \
      from pgq.next_batch_custom($1::text, $2::text, $3::text::interval, $4::int4, $5::text::interval)";
 
+/// Opens (or hands out again) a batch of all that waits, up to about so many events: one call, so that nobody asks twice.
+pub const NEXT_BACKLOG: &str = "select b.batch_id, b.cur_tick_id, b.prev_tick_id, b.cur_tick_time, b.prev_tick_time, \
+     b.cur_tick_event_seq, b.prev_tick_event_seq \
+     from pgq.get_consumer_info($1::text, $2::text) i, \
+     lateral pgq.next_batch_custom($1::text, $2::text, null, least(i.pending_events, $3::int4)::int4, null) b";
+
 /// Text of the query that returns the events of an open batch.
 pub const BATCH_EVENT_SQL: &str = "select pgq.batch_event_sql($1::int8)";
 
@@ -93,6 +99,7 @@ pub const SET_LAST_TICK: &str = "select pgq_ext.set_last_tick($1::text, $2::int8
 /// All statements about schema `pgq`, with their names.
 pub const QUEUE_STATEMENTS: &[(&str, &str)] = &[
     ("NEXT_BATCH", NEXT_BATCH),
+    ("NEXT_BACKLOG", NEXT_BACKLOG),
     ("BATCH_EVENT_SQL", BATCH_EVENT_SQL),
     ("FINISH_BATCH", FINISH_BATCH),
     ("BATCH_INFO", BATCH_INFO),

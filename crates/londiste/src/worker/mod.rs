@@ -34,7 +34,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pgq::batch::{BatchInfo, finish_batch, next_batch};
+use pgq::batch::{BatchInfo, BatchLimits, finish_batch, next_backlog, next_batch};
 use pgq::cascade::{self, ConsumerState, NodeInfo};
 use pgq::tick::tick_if_due;
 use skytools::config::Config;
@@ -70,6 +70,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// How often foreign keys that could not be restored are tried again.
 const FKEYS_AGAIN: Duration = Duration::from_secs(60);
 
+/// A worker that is behind takes about so many events at once.
+const BACKLOG_EVENTS: i32 = 500_000;
+
 /// First wait after a failure that may be over soon; doubles up to `exception_sleep`.
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 
@@ -102,6 +105,8 @@ pub struct Worker {
     failed: bool,
     /// A batch has failed: its events go one by one, so that the error names the exact one.
     single: bool,
+    /// Up to this tick nothing is joined: a batch of several ticks has failed, and what is before the error is to be kept.
+    single_ticks_to: Option<i64>,
     /// The last failure may be over soon: a lost connection, a server that restarts.
     passing: bool,
     swept: bool,
@@ -132,6 +137,7 @@ impl Worker {
             provider: None,
             failed: false,
             single: false,
+            single_ticks_to: None,
             passing: false,
             swept: false,
             fkeys_due: Some(Instant::now()),
@@ -413,6 +419,38 @@ impl Worker {
         Ok(())
     }
 
+    /// The next batch, as large as it may be now.
+    async fn next_batch(&mut self, tables: &[TableRow]) -> Result<Option<BatchInfo>> {
+        let settings = Arc::clone(&self.settings);
+        let (queue, consumer) = (&settings.queue, &settings.consumer);
+        let source = &*self.provider()?.connection;
+        if tables.iter().any(|t| t.local && t.merge_state.is_copying()) {
+            // The hand-over goes by single ticks.
+            let limits = BatchLimits { min_lag: settings.limits.min_lag.clone(), ..Default::default() };
+            return next_batch(source, queue, consumer, &limits).await;
+        }
+        if settings.limits != BatchLimits::default() || self.single_ticks_to.is_some() {
+            return next_batch(source, queue, consumer, &settings.limits).await;
+        }
+        let batch = next_backlog(source, queue, consumer, BACKLOG_EVENTS).await?;
+        match batch {
+            Some(joined) if self.single && joined.tick_id > joined.prev_tick_id + 1 => {
+                // It has failed: it is given back, and what is before the error goes tick by tick.
+                source
+                    .query_typed(
+                        pgq::sql::REGISTER_CONSUMER_AT,
+                        &[(queue, Type::TEXT), (consumer, Type::TEXT), (&joined.prev_tick_id, Type::INT8)],
+                    )
+                    .await
+                    .map_err(|e| Error::from(e).context("taking a batch of several ticks apart"))?;
+                let batch = next_batch(source, queue, consumer, &settings.limits).await?;
+                self.single_ticks_to = Some(joined.tick_id);
+                Ok(batch)
+            }
+            batch => Ok(batch),
+        }
+    }
+
     async fn replay(&mut self, turn: &mut Turn, state: &ConsumerState, node: &NodeInfo) -> Result<Work> {
         self.open_provider(state).await?;
         let role = self.prepare_target().await?;
@@ -437,14 +475,7 @@ impl Worker {
             .any(|t| t.local && (t.merge_state != MergeState::Ok || t.custom_snapshot.is_some()));
 
         let settings = Arc::clone(&self.settings);
-        let limits = if tables.iter().any(|t| t.local && t.merge_state.is_copying()) {
-            // The hand-over goes by single ticks.
-            pgq::batch::BatchLimits { min_lag: settings.limits.min_lag.clone(), ..Default::default() }
-        } else {
-            settings.limits.clone()
-        };
-        let source = &*self.provider()?.connection;
-        let Some(batch) = next_batch(source, &settings.queue, &settings.consumer, &limits).await? else {
+        let Some(batch) = self.next_batch(&tables).await? else {
             if let Some(every) = Self::awaits_tick(&tables)
                 && self.poke_provider(every).await?
             {
@@ -459,7 +490,7 @@ impl Worker {
         match node::standing(batch.prev_tick_id, batch.tick_id, state.completed_tick) {
             Standing::Next => {}
             Standing::Applied => {
-                finish_batch(source, batch.batch_id).await?;
+                finish_batch(&*self.provider()?.connection, batch.batch_id).await?;
                 return Ok(Work::More);
             }
             Standing::Lost => return Err(self.lost_position(&batch, state.completed_tick)),
@@ -485,6 +516,7 @@ impl Worker {
         };
         let done = replay.run(&batch, &tables, &mut target.tables).await?;
         self.single = false;
+        self.single_ticks_to = self.single_ticks_to.filter(|&last| last > batch.tick_id);
         if done.settled > 0 {
             self.fkeys_due = Some(Instant::now());
         }
@@ -602,6 +634,14 @@ impl Job for Worker {
 pub async fn run(mut config: Config, signals: Signals) -> Result<ExitCode> {
     let worker = Worker::new(&config)?;
     let name = config.job_name();
-    run_loop(&name, &mut config, &signals, worker).await?;
-    Ok(ExitCode::SUCCESS)
+    // As a task, on the threads that serve its connections: what one of them has read is then looked at by the same
+    // thread at once, without waking another for every few kilobytes.
+    let work = tokio::spawn(async move { run_loop(&name, &mut config, &signals, worker).await });
+    match work.await {
+        Ok(ended) => ended.map(|()| ExitCode::SUCCESS),
+        Err(lost) => match lost.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(lost) => Err(Error::new(ErrorKind::Internal, "the worker was cancelled").with_source(lost)),
+        },
+    }
 }

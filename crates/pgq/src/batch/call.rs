@@ -1,8 +1,8 @@
 //! One typed call per batch function of schema `pgq`.
 
 use skytools::{Error, Result};
-use tokio_postgres::GenericClient;
 use tokio_postgres::types::Type;
+use tokio_postgres::{GenericClient, Row};
 
 use super::BatchLimits;
 use crate::sql;
@@ -80,6 +80,36 @@ pub async fn next_batch<C: GenericClient + Sync>(
         )
         .await
         .map_err(|e| next_batch_error(e.into(), queue, consumer))?;
+    opened(&row)
+}
+
+/// As [`next_batch`], joining all ticks there are into one batch: a consumer that is behind catches up in few large
+/// steps. With more than `most` events waiting, the batch ends at the first tick that has so many, or at the last one if
+/// that does not have twice as many.
+///
+/// # Errors
+/// As [`next_batch`].
+pub async fn next_backlog<C: GenericClient + Sync>(
+    client: &C,
+    queue: &str,
+    consumer: &str,
+    most: i32,
+) -> Result<Option<BatchInfo>> {
+    let row = client
+        .query_typed_opt(
+            sql::NEXT_BACKLOG,
+            &[(&queue, Type::TEXT), (&consumer, Type::TEXT), (&most, Type::INT4)],
+        )
+        .await
+        .map_err(|e| next_batch_error(e.into(), queue, consumer))?;
+    match row {
+        Some(row) => opened(&row),
+        // Not registered, which the other function says.
+        None => next_batch(client, queue, consumer, &BatchLimits::default()).await,
+    }
+}
+
+fn opened(row: &Row) -> Result<Option<BatchInfo>> {
     let Some(batch_id) = row.try_get(0)? else { return Ok(None) };
     Ok(Some(BatchInfo {
         batch_id,

@@ -28,6 +28,8 @@ mod decode;
 mod limits;
 mod stream;
 
-pub use call::{BatchDetails, BatchInfo, batch_info, batch_retry, event_retry, finish_batch, next_batch};
+pub use call::{
+    BatchDetails, BatchInfo, batch_info, batch_retry, event_retry, finish_batch, next_backlog, next_batch,
+};
 pub use limits::{BatchLimits, Interval};
 pub use stream::{EventStream, events};

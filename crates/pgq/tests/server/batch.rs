@@ -13,6 +13,7 @@ on_both!(
     nothing_new_is_no_batch,
     filters,
     limits_hold_batches_back,
+    a_backlog_is_one_batch,
     twenty_megabytes_in_one_value,
     retried_events_come_again,
     unknown_names_are_clear_errors,
@@ -149,6 +150,37 @@ async fn limits_hold_batches_back(schema: Schema) -> Result<()> {
     let joined = batch::next_batch(&f.client, QUEUE, CONSUMER, &count).await?.expect("joined ticks");
     assert_eq!(joined.tick_id, 4);
     assert_eq!(read(&f.client, joined.batch_id, None).await?.len(), 6);
+    Ok(())
+}
+
+async fn a_backlog_is_one_batch(schema: Schema) -> Result<()> {
+    let mut f = Fixture::new(schema).await?;
+    let next = async |f: &Fixture, most| batch::next_backlog(&f.client, QUEUE, CONSUMER, most).await;
+    assert_eq!(next(&f, i32::MAX).await?, None);
+    for _ in 0..3 {
+        f.numbered(2).await?;
+    }
+    let all = next(&f, i32::MAX).await?.expect("three ticks");
+    assert_eq!((all.prev_tick_id, all.tick_id), (1, 4));
+    assert_eq!(next(&f, 1).await?.as_ref(), Some(&all), "an open batch stays what it is");
+    assert_eq!(read(&f.client, all.batch_id, None).await?.len(), 6);
+    batch::finish_batch(&f.client, all.batch_id).await?;
+    assert_eq!(next(&f, i32::MAX).await?, None);
+    // Ticks without events are joined as well.
+    f.tick().await?;
+    f.tick().await?;
+    let empty = next(&f, i32::MAX).await?.expect("ticks");
+    assert_eq!((empty.prev_tick_id, empty.tick_id), (4, 6));
+    batch::finish_batch(&f.client, empty.batch_id).await?;
+    // Too much for one batch: it ends at the first tick that has enough.
+    f.numbered(2).await?;
+    f.numbered(2).await?;
+    let some = next(&f, 1).await?.expect("a batch");
+    assert_eq!((some.prev_tick_id, some.tick_id), (6, 7));
+    for (queue, consumer) in [("nosuch", CONSUMER), (QUEUE, "nosuch")] {
+        let error = batch::next_backlog(&f.client, queue, consumer, 5).await.expect_err("not registered");
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    }
     Ok(())
 }
 
