@@ -1,6 +1,7 @@
 create or replace function pgq._newest_transaction(i_queue pgq.queue)
 returns bigint as $$
--- The highest transaction id that rotation, ticks and events of a queue mention.
+-- The highest transaction id that rotation, ticks and events of a queue mention.  Stable: as the caller's snapshot shows them,
+-- with which the result is compared.
 declare
     _newest bigint;
     _in_table bigint;
@@ -17,7 +18,7 @@ begin
     end loop;
     return _newest;
 end;
-$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
+$$ language plpgsql stable set search_path = pg_catalog, pgq, pg_temp;
 revoke all on function pgq._newest_transaction(pgq.queue) from public;
 
 create or replace function pgq.rebase_transactions(i_queue_name text default null)
