@@ -47,11 +47,13 @@ fn compare(settings: &Settings, title: &str, tables: &[String], rows: u64) -> Re
         servers.source.psql(db, "vacuum")?;
     }
     let native = Native::publish(&servers, "native", tables)?;
-    let python = RefCell::new(Londiste::start(&servers, &settings.tools, Kind::Python, "python")?);
-    let ours = RefCell::new(Londiste::start(&servers, &settings.tools, Kind::Ours, "ours")?);
-    for londiste in [&python, &ours] {
-        londiste.borrow_mut().publish(tables)?;
-    }
+    let start = |kind, db| -> Result<RefCell<Londiste<'_>>> {
+        let mut londiste = Londiste::start(&servers, &settings.tools, kind, db)?;
+        londiste.publish(tables)?;
+        Ok(RefCell::new(londiste))
+    };
+    let python = if settings.without_python { None } else { Some(start(Kind::Python, "python")?) };
+    let ours = start(Kind::Ours, "ours")?;
     let truncate = format!("truncate {}", tables.join(", "));
     let checked = |db: &str| tables.iter().try_for_each(|t| servers.must_agree(db, t));
     let by_londiste = |londiste: &RefCell<Londiste<'_>>, db: &str| {
@@ -63,8 +65,8 @@ fn compare(settings: &Settings, title: &str, tables: &[String], rows: u64) -> Re
         londiste.borrow().unsubscribe(tables)?;
         Ok(seconds)
     };
-    let (python_name, ours_name) = (python.borrow().name.clone(), ours.borrow().name.clone());
-    Comparison {
+    let ours_name = format!("{} add-table to ok", ours.borrow().name);
+    let mut comparison = Comparison {
         title: title.to_owned(),
         unit: "s",
         better: Better::Lower,
@@ -87,12 +89,15 @@ fn compare(settings: &Settings, title: &str, tables: &[String], rows: u64) -> Re
                 native.unsubscribe()?;
                 Ok(seconds)
             }),
-            Contender::peer(format!("{python_name} add-table to ok"), || by_londiste(&python, "python")),
             // At most 1.1 times the time of the piped COPY.
-            Contender::ours(format!("{ours_name} add-table to ok"), 1.0 / 1.1, || by_londiste(&ours, "ours")),
+            Contender::ours(ours_name, 1.0 / 1.1, || by_londiste(&ours, "ours")),
         ],
+    };
+    if let Some(python) = &python {
+        let name = format!("{} add-table to ok", python.borrow().name);
+        comparison.contenders.push(Contender::peer(name, || by_londiste(python, "python")));
     }
-    .run(settings.rounds, settings.json)
+    comparison.run(settings.rounds, settings.json)
 }
 
 /// `psql COPY … TO STDOUT | psql COPY … FROM STDIN`.

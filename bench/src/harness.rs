@@ -75,6 +75,22 @@ impl Figure {
     }
 }
 
+/// The figures of all contenders, of which `ours` must reach `target` against the reference (0.0: is only shown).
+pub fn figures<T>(
+    names: &[String],
+    runs: &[Vec<T>],
+    ours: usize,
+    target: f64,
+    pick: impl Fn(&T) -> f64,
+) -> Vec<Figure> {
+    let of = |(at, (name, runs)): (usize, (&String, &Vec<T>))| Figure {
+        name: name.clone(),
+        runs: runs.iter().map(&pick).collect(),
+        target: (at == ours).then_some(target),
+    };
+    names.iter().zip(runs).enumerate().map(of).collect()
+}
+
 impl Comparison<'_> {
     /// Runs everything and prints a table, or one JSON line per figure of ours.
     ///

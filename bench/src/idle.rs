@@ -8,10 +8,10 @@ use anyhow::{Context, Result};
 use cluster::Cluster;
 use skytools::install::Module;
 
-use crate::harness::{Better, Figure, Report, rotate};
+use crate::harness::{Better, Report, figures, rotate};
 use crate::peers::Tools;
 use crate::program::{Daemon, children, cpu_seconds};
-use crate::{Settings, ground};
+use crate::{Settings, ground, workplace};
 
 const DATABASES: u32 = 10;
 const QUEUES: u32 = 10;
@@ -45,7 +45,7 @@ pub fn run(settings: &Settings) -> Result<()> {
             cluster.psql(&db, &queues)?;
         }
     }
-    let dir = tempfile::tempdir()?;
+    let dir = workplace::directory()?;
     let runs = rotate(clusters.len(), settings.rounds, |at| {
         let command = match at {
             0 => Command::new(&debian),
@@ -59,28 +59,19 @@ pub fn run(settings: &Settings) -> Result<()> {
     })?;
     let names = [format!("Debian's pgqd {version} on {}", versions[0]), format!("{} pgqd", versions[1])];
     type Field = fn(&Window) -> f64;
-    let figures: [(&str, &'static str, Field); 3] = [
+    let shown: [(&str, &'static str, Field); 3] = [
         ("processor time of the daemon", "% of a core", |w| w.daemon),
         ("processor time of the server's processes", "% of a core", |w| w.server),
         ("WAL written", "KiB/min", |w| w.wal),
     ];
-    for (what, unit, field) in figures {
+    for (what, unit, field) in shown {
         Report {
             title: format!("idle, {} queues in {DATABASES} databases: {what}", DATABASES * QUEUES),
             unit,
             better: Better::Lower,
             reference: 0,
-            figures: names
-                .iter()
-                .zip(&runs)
-                .enumerate()
-                .map(|(at, (name, runs))| Figure {
-                    name: name.clone(),
-                    runs: runs.iter().map(field).collect(),
-                    // Of WAL no more than the original's; the daemon's share is judged by its absolute value.
-                    target: (at == 1).then_some(if unit == "KiB/min" { 1.0 } else { 0.0 }),
-                })
-                .collect(),
+            // Of WAL no more than the original's; the daemon's share is judged by its absolute value.
+            figures: figures(&names, &runs, 1, if unit == "KiB/min" { 1.0 } else { 0.0 }, field),
         }
         .print(settings.json);
     }

@@ -16,10 +16,11 @@ use tokio::sync::oneshot;
 
 use crate::Settings;
 use crate::ground;
-use crate::harness::{Better, Figure, Report, rotate};
+use crate::harness::{Better, Report, figures, rotate};
 use crate::peers::Tools;
 use crate::program::{Daemon, wait_until};
 use crate::session::Session;
+use crate::workplace;
 
 const RATES: [u32; 3] = [10, 100, 1000];
 
@@ -55,7 +56,7 @@ pub fn run(settings: &Settings) -> Result<()> {
     let cluster = ground::cluster()?;
     let original = ground::original(&cluster, "orig")?;
     let ours = ground::ours(&cluster, "ours", &[Module::Pgq])?;
-    let dir = tempfile::tempdir()?;
+    let dir = workplace::directory()?;
     for db in ["orig", "ours"] {
         cluster.psql(db, "select pgq.create_queue('q'); select pgq.register_consumer('q', 'reader')")?;
     }
@@ -114,16 +115,7 @@ pub fn run(settings: &Settings) -> Result<()> {
                 unit: "ms",
                 better: Better::Lower,
                 reference: 0,
-                figures: names
-                    .iter()
-                    .zip(&runs)
-                    .enumerate()
-                    .map(|(at, (name, runs))| Figure {
-                        name: name.clone(),
-                        runs: runs.iter().map(pick).collect(),
-                        target: (at == 1).then_some(0.0),
-                    })
-                    .collect(),
+                figures: figures(&names, &runs, 1, 0.0, pick),
             }
             .print(settings.json);
         }

@@ -15,7 +15,9 @@ mod pgbench_lag;
 mod program;
 mod read;
 mod replay;
+mod replicas;
 mod session;
+mod workplace;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -47,6 +49,9 @@ struct Args {
     /// Transactions per second of `pgbench-lag`; 0 for as many as the machine can.
     #[arg(long, default_value_t = 0)]
     rate: u32,
+    /// Leave out the original's Python programs from `copy` and `pgbench-lag`, where they take most of the time.
+    #[arg(long)]
+    without_python: bool,
     /// Our executable; by default the one built beside this program.
     #[arg(long, value_name = "PATH")]
     skytools: Option<PathBuf>,
@@ -95,6 +100,8 @@ pub struct Settings {
     pub window: u32,
     /// Transactions per second, 0 for no limit.
     pub rate: u32,
+    /// Leave out the original's Python programs where they take most of the time.
+    pub without_python: bool,
     /// Where the peers are.
     pub tools: peers::Tools,
 }
@@ -121,16 +128,23 @@ fn main() -> ExitCode {
         scale: args.scale,
         window: args.window,
         rate: args.rate,
+        without_python: args.without_python,
         tools: peers::Tools { skytools: args.skytools, python: args.python },
     };
     let names = if args.names.is_empty() { Name::value_variants().to_vec() } else { args.names };
+    let mut code = ExitCode::SUCCESS;
     for name in names {
         if let Err(error) = run(name, &settings) {
             eprintln!("bench {name:?}: {error:?}");
-            return if error.is::<ground::PeerMissing>() { ExitCode::from(3) } else { ExitCode::FAILURE };
+            code = if error.is::<ground::PeerMissing>() { ExitCode::from(3) } else { ExitCode::FAILURE };
+            break;
         }
     }
-    ExitCode::SUCCESS
+    if let Err(error) = workplace::close() {
+        eprintln!("bench: {error:?}");
+        return ExitCode::FAILURE;
+    }
+    code
 }
 
 fn run(name: Name, settings: &Settings) -> Result<()> {

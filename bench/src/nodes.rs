@@ -5,13 +5,14 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use cluster::Cluster;
 
 use crate::ground::{self, PeerMissing};
 use crate::peers::Tools;
 use crate::program::{Daemon, succeed, wait_until};
 use crate::session::Session;
+use crate::workplace;
 
 /// The table of the measurements in the documentation.
 pub const ACC: &str = "(id bigint primary key, grp int not null, name text, balance numeric(12,2) not null, note text, \
@@ -33,11 +34,7 @@ impl Servers {
     /// # Errors
     /// A server does not start.
     pub fn start() -> Result<Servers> {
-        Ok(Servers {
-            source: ground::cluster()?,
-            target: ground::cluster()?,
-            dir: tempfile::Builder::new().prefix("bench-").tempdir()?,
-        })
+        Ok(Servers { source: ground::cluster()?, target: ground::cluster()?, dir: workplace::directory()? })
     }
 
     /// Makes a database of that name on both, and runs the same statements in both.
@@ -104,6 +101,16 @@ impl<'a> Native<'a> {
         wait_until("the subscription's tables are ready", || {
             self.state.value("select count(*) > 0 and bool_and(srsubstate = 'r') from pg_subscription_rel")
         })
+    }
+
+    /// Fails when the server has switched the subscription off, as it may after an error.
+    ///
+    /// # Errors
+    /// It has, or the server does not answer.
+    pub fn check(&self) -> Result<()> {
+        let enabled = format!("select subenabled from pg_subscription where subname = 's_{}'", self.db);
+        ensure!(self.state.value::<bool>(&enabled)?, "subscription s_{} is switched off", self.db);
+        Ok(())
     }
 
     /// Ends the subscription.
@@ -249,7 +256,7 @@ impl<'a> Londiste<'a> {
     }
 
     fn daemon(&self, mut command: Command, args: &[&str], name: &str) -> Result<Daemon> {
-        command.args(args).current_dir(&self.dir);
+        command.args(args);
         Daemon::start(&mut command, &self.dir.join(format!("{name}.out")))
     }
 

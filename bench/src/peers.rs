@@ -50,7 +50,7 @@ impl Tools {
         };
         ensure!(
             path.is_file(),
-            "{} does not exist; build it with `cargo build --release -p cli`, or name another one with --skytools",
+            "{} does not exist; build it with `cargo build --release -p skytools-cli`, or name another one with --skytools",
             path.display()
         );
         Ok(std::path::absolute(path)?)

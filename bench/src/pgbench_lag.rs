@@ -7,9 +7,10 @@ use anyhow::{Context, Result, ensure};
 use cluster::Cluster;
 
 use crate::Settings;
-use crate::harness::{Better, Figure, Report, rotate};
-use crate::nodes::{Kind, Londiste, Native, Servers};
+use crate::harness::{Better, Figure, Report, figures, rotate};
+use crate::nodes::Servers;
 use crate::program::{succeed, wait_until};
+use crate::replicas::{OURS, Replicas, databases};
 use crate::session::Session;
 
 const CLIENTS: &str = "64";
@@ -37,26 +38,16 @@ pub fn run(settings: &Settings) -> Result<()> {
     let tables: Vec<String> = ["pgbench_accounts", "pgbench_tellers", "pgbench_branches", "beat"]
         .map(|t| format!("public.{t}"))
         .to_vec();
-    let dbs = ["native", "python", "ours"];
-    for db in dbs {
+    for db in databases(settings) {
         servers.create(db, "create table beat (id int primary key, at timestamptz not null)")?;
         pgbench(&servers.source, db, &["-i", "-q", "-s", &scale.to_string()])?;
         pgbench(&servers.target, db, &["-i", "-q", "-I", "dtp"])?;
         servers.source.psql(db, "insert into beat values (1, now())")?;
     }
-    let native = Native::publish(&servers, "native", &tables)?;
-    native.subscribe(true)?;
-    let mut python = Londiste::start(&servers, &settings.tools, Kind::Python, "python")?;
-    let mut ours = Londiste::start(&servers, &settings.tools, Kind::Ours, "ours")?;
-    for londiste in [&mut python, &mut ours] {
-        londiste.publish(&tables)?;
-        londiste.subscribe(&tables)?;
-    }
-    let names =
-        [format!("{} logical replication", servers.version()), python.name.clone(), ours.name.clone()];
-    let runs = rotate(names.len(), settings.rounds, |at| {
-        let run = measure(&servers, dbs[at], settings)?;
-        [&mut python, &mut ours].into_iter().try_for_each(Londiste::check)?;
+    let mut replicas = Replicas::start(&servers, settings, &tables)?;
+    let runs = rotate(replicas.names.len(), settings.rounds, |at| {
+        let run = measure(&servers, replicas.databases[at], settings)?;
+        replicas.check()?;
         Ok(run)
     })?;
     let load = match settings.rate {
@@ -64,28 +55,19 @@ pub fn run(settings: &Settings) -> Result<()> {
         rate => format!("at {rate} transactions/s"),
     };
     type Field = fn(&Run) -> f64;
-    let figures: [(&str, &'static str, Better, Field); 4] = [
+    let shown: [(&str, &'static str, Better, Field); 4] = [
         ("median lag", "s", Better::Lower, |r| r.median),
         ("largest lag", "s", Better::Lower, |r| r.max),
         ("the load itself", "tps", Better::Higher, |r| r.tps),
         ("caught up after the load's end", "s", Better::Lower, |r| r.drained),
     ];
-    for (what, unit, better, field) in figures {
+    for (what, unit, better, field) in shown {
         Report {
             title: format!("{CLIENTS} clients of pgbench {load}: {what}"),
             unit,
             better,
             reference: 0,
-            figures: names
-                .iter()
-                .zip(&runs)
-                .enumerate()
-                .map(|(at, (name, runs))| Figure {
-                    name: name.clone(),
-                    runs: runs.iter().map(field).collect(),
-                    target: (at == 2).then_some(0.0),
-                })
-                .collect(),
+            figures: figures(&replicas.names, &runs, OURS, 0.0, field),
         }
         .print(settings.json);
     }

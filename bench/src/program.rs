@@ -23,13 +23,14 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts a program that writes to `log`.
+    /// Starts a program that writes to `log`, in the directory of that file.
     ///
     /// # Errors
     /// It cannot be started.
     pub fn start(command: &mut Command, log: &Path) -> Result<Daemon> {
         let file = File::options().create(true).append(true).open(log)?;
         let child = command
+            .current_dir(log.parent().context("a log in a directory")?)
             .stdin(Stdio::null())
             .stdout(file.try_clone()?)
             .stderr(file)

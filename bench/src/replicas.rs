@@ -1,0 +1,59 @@
+//! The start of a measured replay: the same tables replicated three ways side by side, each in a database of its own.
+
+use anyhow::Result;
+
+use crate::Settings;
+use crate::nodes::{Kind, Londiste, Native, Servers};
+
+/// The databases: native logical replication, ours, and the original.
+const DATABASES: [&str; 3] = ["native", "ours", "python"];
+/// Which of them is ours.
+pub const OURS: usize = 1;
+
+/// All of them, in step.
+pub struct Replicas<'a> {
+    /// Their databases.
+    pub databases: &'static [&'static str],
+    /// What they are called.
+    pub names: Vec<String>,
+    /// PostgreSQL's own.
+    pub native: Native<'a>,
+    /// Ours, and the original's unless it was to be left out.
+    pub londiste: Vec<Londiste<'a>>,
+}
+
+/// The databases of the replicas that are wanted.
+pub fn databases(settings: &Settings) -> &'static [&'static str] {
+    if settings.without_python { &DATABASES[..2] } else { &DATABASES }
+}
+
+impl<'a> Replicas<'a> {
+    /// Replicates the tables, which exist on both sides of all [`databases`], and waits until they are in step.
+    ///
+    /// # Errors
+    /// A peer is missing; a server or a command fails.
+    pub fn start(servers: &'a Servers, settings: &Settings, tables: &[String]) -> Result<Replicas<'a>> {
+        let databases = databases(settings);
+        let native = Native::publish(servers, databases[0], tables)?;
+        native.subscribe(true)?;
+        let mut names = vec![format!("{} logical replication", servers.version())];
+        let mut londiste = Vec::new();
+        for (db, kind) in databases[1..].iter().zip([Kind::Ours, Kind::Python]) {
+            let mut one = Londiste::start(servers, &settings.tools, kind, db)?;
+            one.publish(tables)?;
+            one.subscribe(tables)?;
+            names.push(one.name.clone());
+            londiste.push(one);
+        }
+        Ok(Replicas { databases, names, native, londiste })
+    }
+
+    /// Fails when a daemon has ended, or a subscription is switched off.
+    ///
+    /// # Errors
+    /// One has.
+    pub fn check(&mut self) -> Result<()> {
+        self.native.check()?;
+        self.londiste.iter_mut().try_for_each(Londiste::check)
+    }
+}
