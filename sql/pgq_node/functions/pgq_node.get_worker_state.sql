@@ -63,12 +63,11 @@ begin
       into global_watermark, local_watermark
       from pgq_node.get_node_info(i_queue_name) i;
     if node_type <> 'leaf' then
-        select t.tick_id into local_queue_top
+        -- from the end of the index: while a snapshot is held the ticks of all queues pile up
+        select (select t.tick_id from pgq.tick t where t.tick_queue = q.queue_id order by t.tick_id desc limit 1)
+          into local_queue_top
           from pgq.queue q
-          join pgq.tick t on t.tick_queue = q.queue_id
-         where q.queue_name = i_queue_name
-         order by t.tick_id desc
-         limit 1;
+         where q.queue_name = i_queue_name;
     end if;
 end;
-$$ language plpgsql security definer set search_path = pg_catalog, pg_temp;
+$$ language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_sort = off;
