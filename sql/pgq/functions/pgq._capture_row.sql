@@ -29,7 +29,8 @@ declare
     _same_key text;
     _row record;
 begin
-    if not pgq._capture_intact(i_table, i_table::regclass::text, _p.last_attnum, _p.key_index, _p.identity_index, _p.key_names, _columns, _p.types) then
+    -- the plan is seen through the snapshot, its name too; a regclass is written from the system cache
+    if not pgq._capture_intact(i_table, format('%I.%I', _p.rel_schema, _p.rel_name), _p.last_attnum, _p.key_index, _p.identity_index, _p.key_names, _columns, _p.types) then
         raise serialization_failure using
             message = format('table %s was altered after the snapshot of this transaction was taken', i_table::regclass),
             hint = 'Run the transaction again.';

@@ -209,7 +209,8 @@ declare
 begin
     select * into strict _c from pgq.capture c where c.function_name = i_function and c.queue_name = i_queue;
     _p := pgq._trigger_plan(i_table, 'logutriga', i_queue || _c.options);
-    if not pgq._capture_intact(i_table, i_table::regclass::text, _p.last_attnum, _p.key_index, _p.identity_index, _p.key_names,
+    -- the plan is seen through the snapshot, its name too; a regclass is written from the system cache
+    if not pgq._capture_intact(i_table, format('%I.%I', _p.rel_schema, _p.rel_name), _p.last_attnum, _p.key_index, _p.identity_index, _p.key_names,
                                array(select k.name from pgq._capture_columns(i_table, '{}') k order by k.nr), _p.types) then
         raise serialization_failure using
             message = format('table %s was altered after the snapshot of this transaction was taken', i_table::regclass),

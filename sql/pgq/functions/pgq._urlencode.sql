@@ -2,6 +2,8 @@ create or replace function pgq._urlencode_bytes(i_data bytea)
 returns text as $$
 -- Url-encodes bytes one by one, in time linear in their number, whatever they are.
 --
+-- Backslashes stand in E'' only: this runs in sessions with standard_conforming_strings = off, too.
+--
 -- A table holds three characters for each byte value.  Bytes that stay as they are get filled up with ~, which is
 -- never in the result itself.
 declare
@@ -12,9 +14,9 @@ declare
 begin
     select pg_catalog.string_agg(
                case when b = 32
-                        then '\x2b7e7e'::bytea
+                        then E'\\x2b7e7e'::bytea
                     when b between 48 and 57 or b between 65 and 90 or b between 97 and 122 or b in (45, 46, 95)
-                        then pg_catalog.set_byte('\x007e7e'::bytea, 0, b)
+                        then pg_catalog.set_byte(E'\\x007e7e'::bytea, 0, b)
                     else pg_catalog.decode('25' || pg_catalog.encode(pg_catalog.convert_to(
                              pg_catalog.lpad(pg_catalog.to_hex(b), 2, '0'), 'SQL_ASCII'), 'hex'), 'hex')
                end, ''::bytea order by b)
@@ -75,7 +77,7 @@ begin
         end if;
         _code := pg_catalog.regexp_replace(
             pg_catalog.encode(pg_catalog.convert_to(_char, pg_catalog.getdatabaseencoding()), 'hex'),
-            '(..)', '%\1', 'g');
+            '(..)', E'%\\1', 'g');
         _v := pg_catalog.replace(_v, _char, _code);
     end loop;
     _v := null;

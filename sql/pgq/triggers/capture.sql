@@ -75,7 +75,7 @@ begin
             for _i in 1 .. pg_catalog.cardinality(_p.key_names) loop
                 _stale := _stale or pg_catalog.pg_get_indexdef(_p.key_index, _i, false) is distinct from _p.key_names[_i];
             end loop;
-            if _p.identity_index <> _p.key_index then
+            if _p.identity_index <> _p.key_index or _p.key_index = 0 then
                 _stale := _stale or _p.key_index <> coalesce(
                     (select x.indexrelid from pg_catalog.pg_index x where x.indrelid = tg_relid and x.indisprimary), 0::oid);
             end if;
