@@ -1,7 +1,7 @@
 # The commands of this project; `make help` lists them. Each installs what it needs first (setup/install.sh).
 
 .DEFAULT_GOAL := help
-.PHONY: demo test test-majors check bench help
+.PHONY: demo test test-long test-majors check bench help
 
 # CI builds exactly what Cargo.lock says; at a desk a new dependency may enter it.
 LOCKED := $(if $(CI),--locked,)
@@ -15,6 +15,10 @@ test: ## run every test: units, SQL, real servers and processes, the original pr
 	@setup/install.sh test
 	cargo build $(LOCKED) --workspace --bins
 	@setup/test.sh $(LOCKED)
+
+test-long: ## search further at random, for about twenty minutes: new seeds each time, and 10 000 queues
+	@setup/install.sh test
+	@setup/test-long.sh $(LOCKED)
 
 test-majors: ## run the SQL tests on PostgreSQL 14, 16, 17 and 18 as well (servers are fetched with npm)
 	@setup/other-majors.sh

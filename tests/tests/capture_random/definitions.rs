@@ -237,7 +237,7 @@ fn change_key(dice: &mut Dice, id: usize, table: &Table) -> Option<Change> {
 }
 
 /// What does not change the table, or not what a mirror has of it.
-fn around(dice: &mut Dice, form: Form, id: usize, table: &Table) -> Change {
+fn around(dice: &mut Dice, world: &World, form: Form, id: usize, table: &Table) -> Change {
     let full = table.full();
     let regclass = literal(&format!("{}.{}", table.schema, table.name));
     let trigger = format!("_londiste_{QUEUE}");
@@ -275,27 +275,34 @@ fn around(dice: &mut Dice, form: Form, id: usize, table: &Table) -> Change {
         )),
         11 => Change::source("select pgq.refresh_queue_code()"),
         12 => Change::source(format!("analyze {full}")),
-        _ => triggers(dice, table),
+        _ => triggers(dice, world.nested, table),
     }
 }
 
 /// Triggers of the user's come and go.
-fn triggers(dice: &mut Dice, table: &Table) -> Change {
+fn triggers(dice: &mut Dice, nested: bool, table: &Table) -> Change {
     let full = table.full();
-    let (name, sql) = match dice.roll(4) {
-        0 => ("change", "before insert or update".to_owned()),
-        1 => ("skip", "before insert or update or delete".to_owned()),
-        2 => ("note", "after insert or update or delete".to_owned()),
-        // what changes the same table must have a name behind that of capture, and keep to its own row
-        _ => ("again", "after insert or update".to_owned()),
+    let (function, when) = match dice.roll(if nested { 8 } else { 4 }) {
+        0 => ("change", "before insert or update"),
+        1 => ("skip", "before insert or update or delete"),
+        2 => ("note", "after insert or update or delete"),
+        3 => ("again", "after insert or update"),
+        4 => ("others", "after insert"),
+        5 => ("gone", "after insert or update"),
+        6 => ("others", "before update"),
+        _ => ("again", "after update"),
     };
+    // of triggers of a kind the first by name fires first
+    let name = if nested && dice.one_in(2) { format!("A {function}") } else { function.to_owned() };
+    let name = ident(&name);
     let drop = format!("drop trigger if exists {name} on {full}");
-    if dice.one_in(2) || (name == "again" && table.key.len() != 1) {
+    let keyed = matches!(function, "again" | "gone");
+    if dice.one_in(2) || (keyed && table.key.len() != 1) {
         return Change::source(drop);
     }
-    let argument = if name == "again" { literal(&table.key[0]) } else { String::new() };
+    let argument = if keyed { literal(&table.key[0]) } else { String::new() };
     Change::source(format!(
-        "{drop}; create trigger {name} {sql} on {full} for each row execute function h.{name}({argument})"
+        "{drop}; create trigger {name} {when} on {full} for each row execute function h.{function}({argument})"
     ))
 }
 
@@ -343,8 +350,8 @@ pub fn definition(dice: &mut Dice, world: &World, form: Form, session: usize, id
     let table = world.table(session, id);
     match table.role {
         Role::Above | Role::Keyless => None,
-        Role::Family => Some(around(dice, form, id, table)),
-        Role::Leaf if dice.one_in(3) => Some(around(dice, form, id, table)),
+        Role::Family => Some(around(dice, world, form, id, table)),
+        Role::Leaf if dice.one_in(3) => Some(around(dice, world, form, id, table)),
         Role::Leaf => Some(leaf(dice, table)),
         Role::Plain => match dice.weigh(&[12, 7, 10, 14, 8, 3, 12, 20, 4]) {
             0 => Some(add_column(dice, id, table)),
@@ -357,7 +364,7 @@ pub fn definition(dice: &mut Dice, world: &World, form: Form, session: usize, id
                 exchange(world, session, id, other)
             }
             6 => change_key(dice, id, table),
-            7 => Some(around(dice, form, id, table)),
+            7 => Some(around(dice, world, form, id, table)),
             _ if table.name == "wide" => None,
             _ => Some(come_and_go(dice, world, form, id, table)),
         },

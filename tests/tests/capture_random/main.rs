@@ -81,7 +81,7 @@ async fn every_committed_change_arrives_once_and_in_order() -> Result<()> {
     let seconds = number("CAPTURE_RANDOM_SECONDS")?;
     let forms = match std::env::var("CAPTURE_RANDOM_FORM") {
         Ok(name) => vec![Form::parse(&name).with_context(|| format!("CAPTURE_RANDOM_FORM={name}"))?],
-        Err(_) => vec![Form::Row, Form::Row, Form::Generic],
+        Err(_) => vec![Form::Row, Form::Statement, Form::Row, Form::Generic],
     };
     println!("CAPTURE_RANDOM_SEED={seed}");
     let cluster = start().await?;
@@ -90,7 +90,7 @@ async fn every_committed_change_arrives_once_and_in_order() -> Result<()> {
     let mut histories = 0;
     while seconds.map_or(histories < HISTORIES, |s| began.elapsed() < Duration::from_secs(s)) {
         let this = seed.wrapping_add(histories);
-        let form = forms[usize::try_from(this % 3)? % forms.len()];
+        let form = forms[usize::try_from(this % 4)? % forms.len()];
         let (mut steps, mut setup) = (Vec::new(), None);
         let played = match play::play(&cluster, this, form, &mut steps, &mut setup).await {
             Ok(played) => played,

@@ -74,7 +74,7 @@ fn split_names(list: &str) -> Vec<String> {
 }
 
 /// The events must be the changes, each once. A changed key is a delete and an insert.
-pub async fn count(source: &Client, events: &[Event]) -> Result<()> {
+pub async fn count(source: &Client, events: &[Event], nested: bool) -> Result<()> {
     let mut ids: Vec<i64> = events.iter().map(|e| e.id).collect();
     ids.sort_unstable();
     ids.dedup();
@@ -109,8 +109,9 @@ pub async fn count(source: &Client, events: &[Event]) -> Result<()> {
     balance.retain(|_, n| *n != 0);
     let wrong = (|| {
         ensure!(ids.len() == events.len(), "an event came twice");
+        // a row changed again before its event was written has events for what is left of it
         ensure!(
-            balance.is_empty(),
+            nested || balance.is_empty(),
             "changes without events (above 0) or events without changes: {balance:?}"
         );
         Ok(())

@@ -47,8 +47,11 @@ pub fn judge(form: Form, source: &[String], steps: &[Step], session: usize, fail
                     && mentioned(source, steps, WITHOUT_KEY)
             }
             "0A000" if form.is_generated() => {
-                message == "primary key update not allowed: the key is deferrable"
-                    && mentioned(source, steps, DEFERRABLE)
+                form == Form::Statement
+                    && message.starts_with("statement on table ")
+                    && message.contains(" inside of another one on it")
+                    || message == "primary key update not allowed: the key is deferrable"
+                        && mentioned(source, steps, DEFERRABLE)
             }
             "0A000" => message == "primary key update not allowed",
             _ => false,

@@ -145,6 +145,22 @@ const SOURCE: &str = r#"
         end if;
         return null;
     end $$;
+    -- changes of other rows, of the same statement too
+    create function h.others() returns trigger language plpgsql set search_path = pg_catalog as $$
+    begin
+        if pg_trigger_depth() = 1 then
+            execute format('update only %I.%I set note = left(note || ''!'', 30) where note is distinct from ($1).note', tg_table_schema, tg_table_name) using new;
+        end if;
+        return new;
+    end $$;
+    -- the row goes, or goes elsewhere
+    create function h.gone() returns trigger language plpgsql set search_path = pg_catalog as $$
+    begin
+        if pg_trigger_depth() = 1 and new.note like '%a%' then
+            execute format('delete from only %I.%I where format(''%%s'', %3$I) = format(''%%s'', ($1).%3$I)', tg_table_schema, tg_table_name, tg_argv[0]) using new;
+        end if;
+        return null;
+    end $$;
     alter default privileges grant all on tables to writer;
     alter default privileges grant all on sequences to writer;
     grant usage on schema public, "S 2%", "user", evil, operators, h to writer;
@@ -228,6 +244,8 @@ fn simple_table(name: &str, columns: &[&str], role: Role) -> Table {
 
 /// The statement that puts capture on a table.
 pub fn capture(form: Form, table: &Table) -> String {
+    // statements on a parent do not fire the triggers of statements on its children
+    let form = if form == Form::Statement && table.role == Role::Leaf { Form::Row } else { form };
     format!(
         "select pgq.capture_table('{QUEUE}', {}, 'form={form}')",
         literal(&format!("{}.{}", table.schema, table.name))
@@ -287,7 +305,8 @@ fn settings(dice: &mut Dice, form: Form, superuser: bool, hostile_operators: boo
 
 /// The tables and sessions of one history.
 pub fn setup(seed: u64, dice: &mut Dice, form: Form) -> (Setup, World) {
-    let mut world = World::default();
+    let nested = form == Form::Row && dice.one_in(4);
+    let mut world = World { nested, ..World::default() };
     let mut captured: Vec<usize> = Vec::new();
     let mut extra: Vec<String> = Vec::new();
     let mut add = |world: &mut World, table: Table| {
@@ -379,7 +398,7 @@ pub fn setup(seed: u64, dice: &mut Dice, form: Form) -> (Setup, World) {
         sessions.push(settings(dice, form, superuser, hostile_operators));
         world.sessions.push(Session::default());
     }
-    (Setup { seed, form, both, source, sessions }, world)
+    (Setup { seed, form, nested, both, source, sessions }, world)
 }
 
 /// Makes a table a partition.

@@ -61,6 +61,7 @@ pub struct Stage {
     source: Client,
     mirror: Client,
     events: Vec<Event>,
+    nested: bool,
     /// Events replayed.
     pub replayed: usize,
     /// Batches read.
@@ -107,6 +108,7 @@ impl Stage {
             source,
             mirror,
             events: Vec::new(),
+            nested: setup.nested,
             replayed: 0,
             batches: 0,
         })
@@ -217,10 +219,10 @@ impl Stage {
         self.reader.batch_execute("select pgq.force_tick('q'); select pgq.ticker('q')").await?;
         self.consume().await?;
         let events = std::mem::take(&mut self.events);
-        oracle::count(&self.source, &events).await?;
+        oracle::count(&self.source, &events, self.nested).await?;
         self.mirror.batch_execute("begin").await?;
         for event in &events {
-            mirror::apply(&self.mirror, event).await.map_err(|e| finding(Wrong::Replay, &e))?;
+            mirror::apply(&self.mirror, event, self.nested).await.map_err(|e| finding(Wrong::Replay, &e))?;
         }
         self.mirror.batch_execute("commit").await?;
         self.replayed += events.len();

@@ -14,8 +14,10 @@ pub const QUEUE: &str = "q";
 /// Which capture the tables have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// Generated for each table.
+    /// Generated for each table, one event when a row is written.
     Row,
+    /// Generated, the events of a statement at its end.
+    Statement,
     /// `pgq.logutriga`.
     Generic,
 }
@@ -23,7 +25,7 @@ pub enum Form {
 impl Form {
     /// The forms by the names that `pgq.capture_table()` knows.
     pub fn parse(name: &str) -> Option<Form> {
-        [Form::Row, Form::Generic].into_iter().find(|f| f.to_string() == name)
+        [Form::Row, Form::Statement, Form::Generic].into_iter().find(|f| f.to_string() == name)
     }
 
     /// The format carries a changed key, and the text does not depend on the session.
@@ -36,6 +38,7 @@ impl fmt::Display for Form {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Form::Row => "row",
+            Form::Statement => "statement",
             Form::Generic => "generic",
         })
     }
@@ -81,6 +84,9 @@ impl fmt::Display for Step {
 pub struct Setup {
     pub seed: u64,
     pub form: Form,
+    /// Triggers may change rows of the statement that fires them, before those have their events. Then events come that find no row;
+    /// what follows must put the row right.
+    pub nested: bool,
     /// Statements on both databases.
     pub both: Vec<String>,
     /// Statements on the source alone, after those.

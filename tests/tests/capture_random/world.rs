@@ -136,6 +136,8 @@ pub struct World {
     pub sessions: Vec<Session>,
     /// Prepared transactions by name.
     pub undecided: BTreeMap<String, Overlay>,
+    /// See [`crate::step::Setup`].
+    pub nested: bool,
     /// Tables may be truncated.
     pub truncates: bool,
 }
