@@ -1,16 +1,20 @@
-//! Set-based apply: a table's changes of a batch are staged, folded to their net effect on each key, and applied as one
-//! DELETE, one UPDATE and one INSERT.
+//! Set-based apply: a table's changes of a batch are folded to their net effect on each key, and applied as one DELETE, one
+//! UPDATE and one INSERT or COPY.
 //!
 //! ```text
 //!  event ─▶ few so far? ── keep ─────────────── end of batch: in order after all
 //!             │ enough
 //!             ▼
-//!           line of COPY ─▶ stage (temporary table: every event, numbered)
-//!                              │ barrier or end of batch
-//!                              ▼
-//!                            fold (temporary table: one row per key, grouped by the server)
-//!                              ▼
-//!                            delete … using fold · update … from fold, stage · insert … select
+//!           the key's text is its value (`accept`)? ── no ──▶ line of COPY ─▶ stage (temporary table: every
+//!             │ yes                                     ▲                       │      event, numbered)
+//!             ▼                                         │ from here on          │ barrier or end of batch
+//!           fold in memory (`net`): one row per key ────┘                       ▼
+//!             │ barrier,              supersedes what the                     fold (temporary table: one row
+//!             │ end of batch,         table might refuse                        │   per key, grouped by the server)
+//!             │ or memory is full                                               ▼
+//!             ▼                                                               delete … using fold · update … from
+//!           `flush`: only inserts ─ COPY ─▶ table                             fold, stage · insert … select
+//!                    the rest ─ COPY ─▶ stage ─▶ delete … using · update … from
 //! ```
 //!
 //! It is chosen per table (`decide`) and per batch, and only where it cannot be told apart from ordered replay. Whatever
