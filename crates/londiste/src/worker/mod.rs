@@ -42,6 +42,7 @@ use skytools::db::Connection;
 use skytools::log::Stats;
 use skytools::service::{Job, Signals, Turn, Wake, Work, run_loop};
 use skytools::{Error, ErrorKind, Result};
+use tokio::task::JoinSet;
 use tokio_postgres::types::Type;
 
 pub use command::{Args, command};
@@ -635,13 +636,16 @@ pub async fn run(mut config: Config, signals: Signals) -> Result<ExitCode> {
     let worker = Worker::new(&config)?;
     let name = config.job_name();
     // As a task, on the threads that serve its connections: what one of them has read is then looked at by the same
-    // thread at once, without waking another for every few kilobytes.
-    let work = tokio::spawn(async move { run_loop(&name, &mut config, &signals, worker).await });
-    match work.await {
-        Ok(ended) => ended.map(|()| ExitCode::SUCCESS),
-        Err(lost) => match lost.try_into_panic() {
+    // thread at once, without waking another for every few kilobytes. The set ends it with the caller's future: a worker
+    // that nobody waits for any more must not go on.
+    let mut work = JoinSet::new();
+    work.spawn(async move { run_loop(&name, &mut config, &signals, worker).await });
+    match work.join_next().await {
+        Some(Ok(ended)) => ended.map(|()| ExitCode::SUCCESS),
+        Some(Err(lost)) => match lost.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
             Err(lost) => Err(Error::new(ErrorKind::Internal, "the worker was cancelled").with_source(lost)),
         },
+        None => Err(Error::new(ErrorKind::Internal, "the worker was not started")),
     }
 }
