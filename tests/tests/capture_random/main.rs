@@ -33,7 +33,7 @@ use crate::step::{Form, Setup, Step};
 const DEFAULT_SEED: u64 = 1;
 
 /// Histories of an ordinary run; `CAPTURE_RANDOM_SECONDS` runs as many as fit.
-const HISTORIES: u64 = 6;
+const HISTORIES: u64 = 4;
 
 /// For how long a failing history is made shorter.
 const SHORTENING: Duration = Duration::from_secs(90);
