@@ -17,15 +17,15 @@ declare
     _pieces text[] := '{}';
     _v text;
 begin
-    if pg_catalog.octet_length(_text) < 100000
-       and pg_catalog.strpos(pg_catalog.array_to_string(i_values, ''), E'\x01') = 0
-       and pg_catalog.strpos(pg_catalog.array_to_string(i_values, ''), E'\x02') = 0 then
+    if pg_catalog.octet_length(_text) operator(pg_catalog.<) 100000
+       and pg_catalog.strpos(pg_catalog.array_to_string(i_values, ''), E'\x01') operator(pg_catalog.=) 0
+       and pg_catalog.strpos(pg_catalog.array_to_string(i_values, ''), E'\x02') operator(pg_catalog.=) 0 then
         -- the characters that pgq._urlencode looks at first
         _encoded := pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(
                     pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(
                         _text, '%', '%25'), '+', '%2b'), ' ', '+'), ':', '%3a'), ',', '%2c'), '/', '%2f'),
                         '"', '%22'), '''', '%27'), '@', '%40'), '=', '%3d');
-        if _encoded !~ E'[^A-Za-z0-9_.%+\x01\x02-]' collate "C" then
+        if _encoded operator(pg_catalog.!~) E'[^A-Za-z0-9_.%+\x01\x02-]' collate pg_catalog."C" then
             return pg_catalog.replace(pg_catalog.format(i_pairs, variadic pg_catalog.string_to_array(_encoded, E'\x01')),
                                       E'=\x02', '');
         end if;
@@ -35,12 +35,12 @@ begin
     end if;
 
     for _i in 1 .. pg_catalog.cardinality(i_values) loop
-        if i_role[_i] = 'd' then
+        if i_role[_i] operator(pg_catalog.=) 'd' then
             _v := i_values[_i];
-            _pieces := _pieces || case
+            _pieces := _pieces operator(pg_catalog.||) case
                 when _v is null then i_label[_i]
-                when _v !~ '[^A-Za-z0-9_.-]' collate "C" then i_label[_i] || '=' || _v
-                else i_label[_i] || '=' || pgq._urlencode(_v) end;
+                when _v operator(pg_catalog.!~) '[^A-Za-z0-9_.-]' collate pg_catalog."C" then i_label[_i] operator(pg_catalog.||) '=' operator(pg_catalog.||) _v
+                else i_label[_i] operator(pg_catalog.||) '=' operator(pg_catalog.||) pgq._urlencode(_v) end;
         end if;
     end loop;
     return pg_catalog.array_to_string(_pieces, '&');
@@ -58,16 +58,16 @@ declare
     _v text;
 begin
     for _i in 1 .. pg_catalog.cardinality(i_values) loop
-        if i_plan.role[_i] = 'd' then
+        if i_plan.role[_i] operator(pg_catalog.=) 'd' then
             _v := i_values[_i];
-            _pieces := _pieces || (i_plan.label[_i] || case
+            _pieces := _pieces operator(pg_catalog.||) (i_plan.label[_i] operator(pg_catalog.||) case
                 when _v is null then 'null'
-                when i_plan.class[_i] = 'n' then _v
-                when i_plan.class[_i] = 'b' then case _v when 't' then 'true' else 'false' end
+                when i_plan.class[_i] operator(pg_catalog.=) 'n' then _v
+                when i_plan.class[_i] operator(pg_catalog.=) 'b' then case when _v operator(pg_catalog.=) 't' then 'true' else 'false' end
                 else pg_catalog.textin(pg_catalog.json_out(pg_catalog.to_json(_v))) end);
         end if;
     end loop;
-    return '{' || pg_catalog.array_to_string(_pieces, ',') || '}';
+    return '{' operator(pg_catalog.||) pg_catalog.array_to_string(_pieces, ',') operator(pg_catalog.||) '}';
 end;
 $$ language plpgsql;
 
@@ -89,39 +89,39 @@ declare
     _key text;
 begin
     for _i in 1 .. pg_catalog.cardinality(i_new) loop
-        if i_op = 'INSERT' then
-            if i_plan.role[_i] = 'd' then
-                _left := _left || i_plan.label[_i];
-                _right := _right || coalesce(pg_catalog.quote_literal(i_new[_i]), 'null');
+        if i_op operator(pg_catalog.=) 'INSERT' then
+            if i_plan.role[_i] operator(pg_catalog.=) 'd' then
+                _left := _left operator(pg_catalog.||) i_plan.label[_i];
+                _right := _right operator(pg_catalog.||) coalesce(pg_catalog.quote_literal(i_new[_i]), 'null');
             end if;
         else
-            if i_op = 'UPDATE' and i_plan.role[_i] = 'd' and not i_equal[_i] then
-                _left := _left || (i_plan.label[_i] || '=' || coalesce(pg_catalog.quote_literal(i_new[_i]), 'NULL'));
+            if i_op operator(pg_catalog.=) 'UPDATE' and i_plan.role[_i] operator(pg_catalog.=) 'd' and not i_equal[_i] then
+                _left := _left operator(pg_catalog.||) (i_plan.label[_i] operator(pg_catalog.||) '=' operator(pg_catalog.||) coalesce(pg_catalog.quote_literal(i_new[_i]), 'NULL'));
             end if;
             if i_plan.is_key[_i] then
-                _key := i_plan.label[_i] || '=' || pg_catalog.quote_literal(
-                    case i_op when 'UPDATE' then i_old[_i] else i_new[_i] end);
+                _key := i_plan.label[_i] operator(pg_catalog.||) '=' operator(pg_catalog.||) pg_catalog.quote_literal(
+                    case when i_op operator(pg_catalog.=) 'UPDATE' then i_old[_i] else i_new[_i] end);
                 if _key is null then
                     raise exception 'logtriga: Unexpected NULL key value'
                         using errcode = 'null_value_not_allowed',
-                              detail = 'Column: ' || i_plan.cols[_i];
+                              detail = 'Column: ' operator(pg_catalog.||) i_plan.cols[_i];
                 end if;
-                _right := _right || _key;
+                _right := _right operator(pg_catalog.||) _key;
             end if;
         end if;
     end loop;
-    if i_op = 'INSERT' then
-        return '(' || pg_catalog.array_to_string(_left, ',') || ') values ('
-            || pg_catalog.array_to_string(_right, ',') || ')';
-    elsif i_op = 'UPDATE' then
-        if _left = '{}' then
-            if _right = '{}' then
+    if i_op operator(pg_catalog.=) 'INSERT' then
+        return '(' operator(pg_catalog.||) pg_catalog.array_to_string(_left, ',') operator(pg_catalog.||) ') values ('
+            operator(pg_catalog.||) pg_catalog.array_to_string(_right, ',') operator(pg_catalog.||) ')';
+    elsif i_op operator(pg_catalog.=) 'UPDATE' then
+        if _left operator(pg_catalog.=) '{}' then
+            if _right operator(pg_catalog.=) '{}' then
                 -- pkey= names no column of the table
                 raise exception 'logtriga: Unexpected NULL key value' using errcode = 'null_value_not_allowed';
             end if;
             _left := _right[1:1];
         end if;
-        return pg_catalog.array_to_string(_left, ',') || ' where ' || pg_catalog.array_to_string(_right, ' and ');
+        return pg_catalog.array_to_string(_left, ',') operator(pg_catalog.||) ' where ' operator(pg_catalog.||) pg_catalog.array_to_string(_right, ' and ');
     end if;
     return pg_catalog.array_to_string(_right, ' and ');
 end;

@@ -147,3 +147,17 @@ begin
             || md5('id=6&b=' || repeat('ab+cd', 40000) || '&a=&c') || ' | id=7&b&a=%c3%a9&c', e;
 end $$;
 drop table swapped;
+
+-- operators of the writer decide nothing
+create schema evil; create function evil.lie(text, text) returns bool language sql as 'select true'; create function evil.lie(oid, oid) returns bool language sql as 'select false';
+create operator evil.= (function = evil.lie, leftarg = text, rightarg = text); create operator evil.<> (function = evil.lie, leftarg = text, rightarg = text); create operator evil.= (function = evil.lie, leftarg = oid, rightarg = oid);
+create table watched (id int primary key, v text);
+create trigger a after insert or update or delete on watched for each row execute function pgq.logutriga('q'); create trigger b after truncate on watched execute function pgq.sqltriga('q');
+delete from pgq.event_1;
+set search_path = evil, public, pg_catalog;
+insert into watched values (1, 'a'); update watched set v = 'b'; delete from watched; truncate watched;
+reset search_path;
+do $$ begin
+    assert (select array_agg(concat_ws(' ', ev_type, ev_data) order by ev_id) from pgq.event_1)
+         = array['I:id id=1&v=a', 'U:id id=1&v=b', 'D:id id=1&v=b', 'R '], (select array_agg(concat_ws(' ', ev_type, ev_data) order by ev_id) from pgq.event_1)::text;
+end $$;

@@ -2,7 +2,7 @@
 --
 -- They differ in how ev_type and ev_data are written and in nothing else, so one text makes the three.
 --
--- They run as whoever changes the table, because expressions among the options do.  All names are qualified: the
+-- They run as whoever changes the table, because expressions among the options do.  All names and operators are qualified: the
 -- caller's search_path must not decide what is executed, yet has to stay in force for those expressions.
 do $make$
 declare
@@ -43,15 +43,15 @@ declare
     _type oid;
     _ev text[] := array_fill(null::text, array[7]);     -- type, data, extra1, extra2, extra3, extra4, when
 begin
-    if pg_catalog.current_setting('session_replication_role') = 'local' then
-        return case when tg_level = 'ROW' then case when tg_op = 'DELETE' then old else new end end;
+    if pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
+        return case when tg_level operator(pg_catalog.=) 'ROW' then case when tg_op operator(pg_catalog.=) 'DELETE' then old else new end end;
     end if;
-    if tg_op <> 'TRUNCATE' and tg_level <> 'ROW' then
+    if tg_op operator(pg_catalog.<>) 'TRUNCATE' and tg_level operator(pg_catalog.<>) 'ROW' then
         raise exception 'pgq Ins/Upd/Del trigger must be fired FOR EACH ROW'
             using errcode = 'object_not_in_prerequisite_state';
     end if;
 
-    if tg_nargs = 0 then
+    if tg_nargs operator(pg_catalog.=) 0 then
         raise exception 'pgq trigger must have destination queue as argument'
             using errcode = 'invalid_parameter_value';
     end if;
@@ -60,24 +60,24 @@ begin
     -- into the system caches, which know of DDL that the snapshot of this transaction does not show.
     select t.* into _p
       from pgq.trigger_plan t
-     where t.relid = tg_relid and t.kind = '@KIND@' and t.args = tg_argv
+     where t.relid operator(pg_catalog.=) tg_relid and t.kind operator(pg_catalog.=) '@KIND@' and t.args operator(pg_catalog.=) tg_argv
        -- columns that exchanged their names; values are asked for by name, so that an old snapshot can
        -- mistake nothing but the order
-       and t.cols = array(select a.attname::pg_catalog.text from pg_catalog.pg_attribute a
-                           where a.attrelid = tg_relid and a.attnum > 0 and not a.attisdropped order by a.attnum);
+       and t.cols operator(pg_catalog.=) array(select a.attname::pg_catalog.text from pg_catalog.pg_attribute a
+                           where a.attrelid operator(pg_catalog.=) tg_relid and a.attnum operator(pg_catalog.>) 0 and not a.attisdropped order by a.attnum);
     _stale := not found;
     loop
         if not _stale then
-            _stale := _p.home <> 'pgq.trigger_plan'::pg_catalog.regclass
-                or _p.rel_name <> tg_table_name or _p.rel_schema <> tg_table_schema
-                or pg_catalog.has_column_privilege(tg_relid, (_p.last_attnum + 1)::int2, 'select') is not null
-                or _p.identity_index <> coalesce(pg_catalog.pg_get_replica_identity_index(tg_relid), 0::oid);
+            _stale := _p.home operator(pg_catalog.<>) 'pgq.trigger_plan'::pg_catalog.regclass
+                or _p.rel_name operator(pg_catalog.<>) tg_table_name or _p.rel_schema operator(pg_catalog.<>) tg_table_schema
+                or pg_catalog.has_column_privilege(tg_relid, (_p.last_attnum operator(pg_catalog.+) 1)::int2, 'select') is not null
+                or _p.identity_index operator(pg_catalog.<>) coalesce(pg_catalog.pg_get_replica_identity_index(tg_relid), 0::oid);
             for _i in 1 .. pg_catalog.cardinality(_p.key_names) loop
-                _stale := _stale or pg_catalog.pg_get_indexdef(_p.key_index, _i, false) is distinct from _p.key_names[_i];
+                _stale := _stale or (pg_catalog.pg_get_indexdef(_p.key_index, _i, false) operator(pg_catalog.=) _p.key_names[_i]) is not true;
             end loop;
-            if _p.identity_index <> _p.key_index or _p.key_index = 0 then
-                _stale := _stale or _p.key_index <> coalesce(
-                    (select x.indexrelid from pg_catalog.pg_index x where x.indrelid = tg_relid and x.indisprimary), 0::oid);
+            if _p.identity_index operator(pg_catalog.<>) _p.key_index or _p.key_index operator(pg_catalog.=) 0 then
+                _stale := _stale or _p.key_index operator(pg_catalog.<>) coalesce(
+                    (select x.indexrelid from pg_catalog.pg_index x where x.indrelid operator(pg_catalog.=) tg_relid and x.indisprimary), 0::oid);
             end if;
         end if;
         exit when not _stale;
@@ -92,24 +92,24 @@ begin
         _stale := false;
     end loop;
 
-    if tg_op = 'TRUNCATE' or _p.skip or _p.deny or not _p.has_key
-       or pg_catalog.current_setting('skytools.apply_token', true) <> '' then
-        if tg_op = 'TRUNCATE' then
+    if tg_op operator(pg_catalog.=) 'TRUNCATE' or _p.skip or _p.deny or not _p.has_key
+       or pg_catalog.current_setting('skytools.apply_token', true) operator(pg_catalog.<>) '' then
+        if tg_op operator(pg_catalog.=) 'TRUNCATE' then
             if _p.truncate_error is not null then
                 raise exception '%', _p.truncate_error using errcode = 'invalid_parameter_value';
             end if;
-        elsif tg_op <> 'INSERT' and not _p.has_key then
+        elsif tg_op operator(pg_catalog.<>) 'INSERT' and not _p.has_key then
             raise exception 'Update/Delete on table without pkey'
                 using errcode = 'object_not_in_prerequisite_state',
                       detail = pg_catalog.format('Table: %I.%I', tg_table_schema, tg_table_name),
                       hint = 'Add a primary key, or give pkey= in the trigger.';
         end if;
-        if _p.skip and tg_when = 'AFTER' then
+        if _p.skip and tg_when operator(pg_catalog.=) 'AFTER' then
             raise exception 'SKIP does not work in AFTER trigger.' using errcode = 'object_not_in_prerequisite_state';
         end if;
-        if pg_catalog.current_setting('skytools.apply_token', true) <> '' and pgq._apply_allowed(_p.queue) then
+        if pg_catalog.current_setting('skytools.apply_token', true) operator(pg_catalog.<>) '' and pgq._apply_allowed(_p.queue) then
             -- the queue's own worker: neither denied nor logged again
-            return case when tg_level = 'ROW' then case when tg_op = 'DELETE' then old else new end end;
+            return case when tg_level operator(pg_catalog.=) 'ROW' then case when tg_op operator(pg_catalog.=) 'DELETE' then old else new end end;
         end if;
         if _p.deny then
             raise exception 'Table ''%.%'' to queue ''%'': change not allowed (%)',
@@ -119,38 +119,38 @@ begin
     end if;
 
     -- The values, as text.  Types and names are resolved anew at each execution; a mismatch means DDL.
-    _done := tg_op = 'TRUNCATE';
+    _done := tg_op operator(pg_catalog.=) 'TRUNCATE';
     while not _done loop
         begin
-            if tg_op = 'UPDATE' then
-                if _p.fast_key_sql is not null and pg_catalog.current_setting('extra_float_digits')::int4 > 0 then
+            if tg_op operator(pg_catalog.=) 'UPDATE' then
+                if _p.fast_key_sql is not null and pg_catalog.current_setting('extra_float_digits')::int4 operator(pg_catalog.>) 0 then
                     execute _p.fast_key_sql into _text, _key_text using new, old;
                     _new := pg_catalog.string_to_array(_text, E'\x01');
-                    _done := pg_catalog.cardinality(_new) = pg_catalog.cardinality(_p.cols);
+                    _done := pg_catalog.cardinality(_new) operator(pg_catalog.=) pg_catalog.cardinality(_p.cols);
                     if _done then
                         -- keys of the same text are the same; whether others are, their type decides below
                         _text := null;
                         for _i in 1 .. pg_catalog.cardinality(_new) loop
                             if _p.is_key[_i] then
-                                _done := _done and _new[_i] <> '';
-                                _text := pg_catalog.concat(_text || E'\x01', _new[_i]);
+                                _done := _done and _new[_i] operator(pg_catalog.<>) '';
+                                _text := pg_catalog.concat(_text operator(pg_catalog.||) E'\x01', _new[_i]);
                             end if;
                         end loop;
-                        _done := _done and _text = _key_text;
+                        _done := _done and _text operator(pg_catalog.=) _key_text;
                     end if;
-                    if _done and '' = any (_new) then
+                    if _done and '' operator(pg_catalog.=) any (_new) then
                         -- a row without empty strings has no two quotes side by side in its text
-                        _done := pg_catalog.strpos(pg_catalog.format('%s', new), '""') = 0;
+                        _done := pg_catalog.strpos(pg_catalog.format('%s', new), '""') operator(pg_catalog.=) 0;
                         _new := pg_catalog.array_replace(_new, '', null);
                     end if;
                 end if;
                 _same_key := _done;
                 if not _done then
                     execute _p.update_sql into _types, _new, _old, _equal using new, old;
-                    _done := _types = _p.types;
+                    _done := _types operator(pg_catalog.=) _p.types;
                 end if;
             else
-                if tg_op = 'DELETE' then
+                if tg_op operator(pg_catalog.=) 'DELETE' then
                     _row := old;
                 else
                     _row := new;
@@ -158,20 +158,20 @@ begin
                 if _p.fast_sql is not null then
                     execute _p.fast_sql into _text using _row;
                     _new := pg_catalog.string_to_array(_text, E'\x01');
-                    _done := pg_catalog.cardinality(_new) = pg_catalog.cardinality(_p.cols);
-                    if _done and '' = any (_new) then
-                        _done := pg_catalog.strpos(pg_catalog.format('%s', _row), '""') = 0;
+                    _done := pg_catalog.cardinality(_new) operator(pg_catalog.=) pg_catalog.cardinality(_p.cols);
+                    if _done and '' operator(pg_catalog.=) any (_new) then
+                        _done := pg_catalog.strpos(pg_catalog.format('%s', _row), '""') operator(pg_catalog.=) 0;
                         _new := pg_catalog.array_replace(_new, '', null);
                     end if;
                 end if;
                 if not _done then
                     execute _p.row_sql into _types, _new using _row;
-                    _done := _types = _p.types;
+                    _done := _types operator(pg_catalog.=) _p.types;
                 end if;
             end if;
         exception
             when undefined_column or undefined_function or undefined_object or datatype_mismatch then
-                if _fresh and pg_catalog.current_setting('transaction_isolation') = 'read committed' then
+                if _fresh and pg_catalog.current_setting('transaction_isolation') operator(pg_catalog.=) 'read committed' then
                     raise;
                 end if;
                 _done := false;
@@ -191,18 +191,19 @@ begin
         _fresh := true;
     end loop;
 
-    if tg_op = 'UPDATE' and not _same_key then
+    if tg_op operator(pg_catalog.=) 'UPDATE' and not _same_key then
         for _i in 1 .. pg_catalog.cardinality(_new) loop
             if _p.compare or _p.is_key[_i] then
                 if _equal[_i] is null then      -- a null, or a type without an equality
-                    _equal[_i] := _new[_i] is not distinct from _old[_i];
+                    _equal[_i] := case when _new[_i] is null or _old[_i] is null then _new[_i] is null and _old[_i] is null
+                                       else _new[_i] operator(pg_catalog.=) _old[_i] end;
                 end if;
                 if not _equal[_i] then
                     if _p.is_key[_i] then
                         raise exception 'primary key update not allowed'
                             using errcode = 'feature_not_supported',
                                   detail = pg_catalog.format('Table: %I.%I', tg_table_schema, tg_table_name);
-                    elsif _p.role[_i] = 'd' then
+                    elsif _p.role[_i] operator(pg_catalog.=) 'd' then
                         _changed := true;
                     else
                         _ignored := true;
@@ -211,36 +212,36 @@ begin
             end if;
         end loop;
         if _ignored and not _changed then
-            return case when tg_when <> 'AFTER' and not _p.skip then new end;
+            return case when tg_when operator(pg_catalog.<>) 'AFTER' and not _p.skip then new end;
         end if;
     end if;
 
     -- The event.
-    if '@KIND@' = 'jsontriga' then
-        _ev[1] := '{"op":"' || tg_op || '","table":['
-               || pg_catalog.textin(pg_catalog.json_out(pg_catalog.to_json(tg_table_schema::pg_catalog.text))) || ','
-               || pg_catalog.textin(pg_catalog.json_out(pg_catalog.to_json(tg_table_name::pg_catalog.text)))
-               || '],"pkey":' || _p.key_text || '}';
-        _ev[2] := case when tg_op = 'TRUNCATE' then '{}' else pgq._trigger_json(_p, _new) end;
-    elsif tg_op = 'TRUNCATE' then
+    if '@KIND@' operator(pg_catalog.=) 'jsontriga' then
+        _ev[1] := '{"op":"' operator(pg_catalog.||) tg_op operator(pg_catalog.||) '","table":['
+               operator(pg_catalog.||) pg_catalog.textin(pg_catalog.json_out(pg_catalog.to_json(tg_table_schema::pg_catalog.text))) operator(pg_catalog.||) ','
+               operator(pg_catalog.||) pg_catalog.textin(pg_catalog.json_out(pg_catalog.to_json(tg_table_name::pg_catalog.text)))
+               operator(pg_catalog.||) '],"pkey":' operator(pg_catalog.||) _p.key_text operator(pg_catalog.||) '}';
+        _ev[2] := case when tg_op operator(pg_catalog.=) 'TRUNCATE' then '{}' else pgq._trigger_json(_p, _new) end;
+    elsif tg_op operator(pg_catalog.=) 'TRUNCATE' then
         _ev[1] := 'R';
         _ev[2] := '';
-    elsif '@KIND@' = 'logutriga' then
-        _ev[1] := pg_catalog."left"(tg_op, 1) || ':' || _p.key_text;
+    elsif '@KIND@' operator(pg_catalog.=) 'logutriga' then
+        _ev[1] := pg_catalog."left"(tg_op, 1) operator(pg_catalog.||) ':' operator(pg_catalog.||) _p.key_text;
         _ev[2] := pgq._trigger_urlenc(_p.pairs, _p.label, _p.role, _new);
     else
         _ev[1] := pg_catalog."left"(tg_op, 1);
         _ev[2] := pgq._trigger_sql(_p, tg_op, _new, _old, _equal);
     end if;
     _ev[3] := _p.table_text;
-    if _p.backup and tg_op = 'UPDATE' then
+    if _p.backup and tg_op operator(pg_catalog.=) 'UPDATE' then
         _ev[4] := case '@KIND@' when 'jsontriga' then pgq._trigger_json(_p, _old)
                                 else pgq._trigger_urlenc(_p.pairs, _p.label, _p.role, _old) end;
     end if;
 
-    if 'm' = any (_p.role) and tg_op <> 'TRUNCATE' then
+    if 'm' operator(pg_catalog.=) any (_p.role) and tg_op operator(pg_catalog.<>) 'TRUNCATE' then
         for _i in 1 .. pg_catalog.cardinality(_new) loop
-            if _p.role[_i] = 'm' then
+            if _p.role[_i] operator(pg_catalog.=) 'm' then
                 _ev[pg_catalog.array_position('{_pgq_ev_type,_pgq_ev_data,_pgq_ev_extra1,_pgq_ev_extra2,_pgq_ev_extra3,_pgq_ev_extra4}',
                                               _p.cols[_i])] := _new[_i];
             end if;
@@ -253,26 +254,26 @@ begin
             _value := _p.over_const[_i];
             _type := case when _value is null then 0 else 'text'::pg_catalog.regtype end;
         else
-            if tg_op = 'DELETE' then
+            if tg_op operator(pg_catalog.=) 'DELETE' then
                 execute _p.over_sql[_i] into _value, _present, _type using old;
             else
                 execute _p.over_sql[_i] into _value, _present, _type using new;
             end if;
             get diagnostics _n = row_count;
-            if _n <> 1 then
+            if _n operator(pg_catalog.<>) 1 then
                 raise exception 'Expect 1 row from override query, got %', _n using errcode = 'cardinality_violation';
             end if;
             if not _present then
                 _value := null;
             end if;
         end if;
-        if _field = 'when' then
-            if _type <> 'bool'::pg_catalog.regtype then
+        if _field operator(pg_catalog.=) 'when' then
+            if _type operator(pg_catalog.<>) 'bool'::pg_catalog.regtype then
                 raise exception 'when= query result must be boolean, got=%', _type using errcode = 'datatype_mismatch';
             elsif _value is null then
                 raise exception 'when= should not be NULL' using errcode = 'null_value_not_allowed';
-            elsif _value <> 't' then
-                return case when tg_when <> 'AFTER' and not _p.skip then case when tg_op = 'DELETE' then old else new end end;
+            elsif _value operator(pg_catalog.<>) 't' then
+                return case when tg_when operator(pg_catalog.<>) 'AFTER' and not _p.skip then case when tg_op operator(pg_catalog.=) 'DELETE' then old else new end end;
             end if;
         else
             _ev[pg_catalog.array_position('{ev_type,ev_data,ev_extra1,ev_extra2,ev_extra3,ev_extra4}', _field)] := _value;
@@ -281,8 +282,8 @@ begin
 
     perform pgq.insert_event(_p.queue, _ev[1], _ev[2], _ev[3], _ev[4], _ev[5], _ev[6]);
 
-    if tg_level = 'ROW' and tg_when <> 'AFTER' and not _p.skip then
-        return case when tg_op = 'DELETE' then old else new end;
+    if tg_level operator(pg_catalog.=) 'ROW' and tg_when operator(pg_catalog.<>) 'AFTER' and not _p.skip then
+        return case when tg_op operator(pg_catalog.=) 'DELETE' then old else new end;
     end if;
     return null;
 end;
