@@ -392,7 +392,7 @@ pub fn setup(seed: u64, dice: &mut Dice, form: Form) -> (Setup, World) {
     let mut sessions = Vec::new();
     // the TRUNCATE trigger is generic: it takes operators from the search_path
     let hostile_operators = dice.one_in(3);
-    world.truncates = !hostile_operators;
+    world.truncates = true;
     for _ in 0..2 + dice.roll(3) {
         let superuser = dice.one_in(2);
         sessions.push(settings(dice, form, superuser, hostile_operators));
