@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use pgq::batch::{self, BatchLimits};
 use skytools::install::Module;
 
-use crate::harness::{Better, Figure, Report, rotate};
+use crate::harness::{Better, Report, figures, rotate};
 use crate::session::Session;
 use crate::{Settings, ground, program};
 
@@ -104,19 +104,12 @@ pub fn run(settings: &Settings) -> Result<()> {
     })?;
     // The same runs against both peers: each has a target of its own.
     for (reference, target) in [(0, 0.6), (1, 5.0)] {
-        let figures = names.iter().zip(&runs).enumerate();
         Report {
             title: format!("read one batch of {events} events of 200 bytes, against {}", names[reference]),
             unit: "s",
             better: Better::Lower,
             reference,
-            figures: figures
-                .map(|(at, (name, runs))| Figure {
-                    name: name.clone(),
-                    runs: runs.clone(),
-                    target: (at == 2).then_some(target),
-                })
-                .collect(),
+            figures: figures(&names, &runs, 2, target, |seconds| *seconds),
         }
         .print(settings.json);
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::Settings;
-use crate::harness::{Better, Figure, Report, rotate};
+use crate::harness::{Better, Report, figures, rotate};
 use crate::nodes::{ACC, Kind, Londiste, Native, Servers};
 use crate::program::wait_until;
 use crate::session::Session;
@@ -64,7 +64,6 @@ pub fn run(settings: &Settings) -> Result<()> {
         Ok(seconds)
     })?;
     for (reference, floor) in [(0, 2.5), (1, 9.0)] {
-        let figures = names.iter().zip(&runs).enumerate();
         Report {
             title: format!(
                 "replay of {rows} inserts, {rows} updates, {} deletes, against {}",
@@ -74,13 +73,7 @@ pub fn run(settings: &Settings) -> Result<()> {
             unit: "s",
             better: Better::Lower,
             reference,
-            figures: figures
-                .map(|(at, (name, runs))| Figure {
-                    name: name.clone(),
-                    runs: runs.clone(),
-                    target: (at == 2).then_some(floor),
-                })
-                .collect(),
+            figures: figures(&names, &runs, 2, floor, |seconds| *seconds),
         }
         .print(settings.json);
     }
