@@ -57,7 +57,9 @@ pub fn judge(form: Form, source: &[String], steps: &[Step], session: usize, fail
             _ => false,
         }
     } else {
-        ORDINARY.contains(&code.as_str())
+        // PostgreSQL's own: DROP TRIGGER finds its row, waits for the table, and the trigger has been replaced meanwhile
+        let replaced = code == "XX000" && message == "tuple concurrently updated" && !within("pgq.");
+        replaced || ORDINARY.contains(&code.as_str())
     };
     if !right {
         let text = format!("session {session} was refused: {code} {message}\n{context}");
