@@ -2,6 +2,8 @@
 -- psql -1 -v ON_ERROR_STOP=1 -f sql/londiste/install.sql <database>
 
 \ir structure/adopt.sql
+\ir ../release_extension.sql
+\ir structure/obsolete.sql
 \ir structure/roles.sql
 \ir structure/tables.sql
 \ir structure/copy_range.sql

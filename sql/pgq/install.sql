@@ -5,6 +5,7 @@
 -- Needs CREATE on the database, nothing more.  Running it again changes nothing; running it over
 -- an installation of SkyTools 3 (an extension or plain) adopts queues, consumers and triggers in place.
 \ir structure/adopt.sql
+\ir ../release_extension.sql
 \ir structure/tables.sql
 \ir structure/roles.sql
 \ir structure/newest_first.sql

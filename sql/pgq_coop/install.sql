@@ -2,6 +2,7 @@
 -- psql -1 -v ON_ERROR_STOP=1 -f sql/pgq_coop/install.sql <database>
 
 \ir structure/adopt.sql
+\ir ../release_extension.sql
 \ir structure/schema.sql
 
 \ir functions/pgq_coop.version.sql

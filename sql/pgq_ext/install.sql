@@ -2,6 +2,7 @@
 -- psql -1 -v ON_ERROR_STOP=1 -f sql/pgq_ext/install.sql <database>
 
 \ir structure/adopt.sql
+\ir ../release_extension.sql
 \ir structure/tables.sql
 
 \ir functions/pgq_ext.get_last_tick.sql

@@ -2,6 +2,8 @@
 -- psql -1 -v ON_ERROR_STOP=1 -f sql/pgq_node/install.sql <database>
 
 \ir structure/adopt.sql
+\ir ../release_extension.sql
+\ir structure/obsolete.sql
 \ir structure/tables.sql
 \ir structure/newest_first.sql
 

@@ -317,3 +317,26 @@ async fn an_original_installation_is_adopted_in_place() -> Result<()> {
     assert!(extensions.is_empty());
     Ok(())
 }
+
+/// An extension that needs an adopted one is released with it, or dumps would bring the adopted one's old functions back.
+#[tokio::test]
+async fn adopting_one_module_releases_the_extensions_that_need_it() -> Result<()> {
+    let installation = testkit::debian_originals()?.installation;
+    let cluster = testkit::own_cluster(move |b| b.installation(&installation)).await?;
+    cluster.create_database("app")?;
+    let mut connection = connect(&cluster.connstr("app")).await?;
+    connection
+        .batch_execute("create extension pgq; create extension pgq_node; create extension londiste")
+        .await?;
+    let node = "select md5(prosrc) from pg_proc where oid = 'pgq_node.create_node'::regproc";
+    let before: String = connection.query_one(node, &[]).await?.try_get(0)?;
+    install(&mut connection, &[Module::Pgq]).await?;
+    let extensions = "select string_agg(extname, ' ') from pg_extension where extname <> 'plpgsql'";
+    assert_eq!(connection.query_one(extensions, &[]).await?.try_get::<_, Option<String>>(0)?, None);
+    assert_eq!(before, connection.query_one(node, &[]).await?.try_get::<_, String>(0)?);
+    let outcomes = install(&mut connection, &[Module::Londiste]).await?;
+    let actions: Vec<Action> = outcomes.iter().map(|o| o.action).collect();
+    assert_eq!(actions, [Action::Unchanged, Action::Upgraded, Action::Upgraded]);
+    assert!(outcomes.iter().all(|o| o.state.is_clean()), "{outcomes:?}");
+    Ok(())
+}

@@ -1,45 +1,51 @@
--- Takes over an installation made by CREATE EXTENSION pgq.
---
--- Every member is released from the extension, then the extension itself is dropped: it no longer
--- owns anything, so queues, consumers, events and triggers stay as they are, and the files that
--- follow replace the function bodies under their old OIDs (existing triggers keep working).
--- While another extension (pgq_node, londiste) still requires pgq, the empty shell stays behind;
--- running this file once more after they are adopted removes it.
-do $adopt$
+-- An installation of the original is taken over: what CREATE EXTENSION pgq made by ../release_extension.sql, which
+-- comes next, what plain SQL files made as it is.  Queues, consumers, events and triggers stay; the files that follow
+-- replace the function bodies under their OIDs, so existing triggers keep working.
+set skytools.module = 'pgq';
+
+-- The generic triggers of the original's build without C take arguments that those in C refuse, and these here too:
+-- every change of such a table would fail from now on.
+do $plain$
 declare
-    _ext oid;
-    _member record;
-    _needed_by text;
+    _trigger record;
+    _refused text := '';
 begin
-    select e.oid into _ext from pg_catalog.pg_extension e where e.extname = 'pgq';
-    if not found then
+    if pg_catalog.to_regclass('pgq.trigger_plan') is not null
+       or not exists (select 1
+                        from pg_catalog.pg_proc p
+                        join pg_catalog.pg_language l on l.oid = p.prolang
+                       where p.oid = pg_catalog.to_regprocedure('pgq.logutriga()') and l.lanname = 'plpgsql') then
         return;
     end if;
 
-    for _member in
-        select o.type, o.identity
-          from pg_catalog.pg_depend d,
-               lateral pg_catalog.pg_identify_object(d.classid, d.objid, 0) o
-         where d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
-           and d.refobjid = _ext
-           and d.deptype = 'e'
-         order by o.type = 'schema', o.identity
+    for _trigger in
+        select t.tgname, t.tgrelid::pg_catalog.regclass as rel,
+               case when t.tgargs like '%\000skip\000%'::bytea
+                    then 'argument skip is to be written SKIP, in a BEFORE trigger'
+                    else 'argument SKIP has no effect in an AFTER trigger, leave it out' end as why
+          from pg_catalog.pg_trigger t
+         where not t.tgisinternal
+           and t.tgfoid in (select p.oid
+                              from pg_catalog.pg_proc p
+                             where p.pronamespace = 'pgq'::pg_catalog.regnamespace
+                               and p.proname in ('logutriga', 'sqltriga', 'jsontriga'))
+           and (t.tgargs like '%\000skip\000%'::bytea
+                -- 2: the trigger is a BEFORE trigger
+                or t.tgargs like '%\000SKIP\000%'::bytea and t.tgtype & 2 = 0)
+         order by t.tgrelid::pg_catalog.regclass::text, t.tgname
     loop
-        execute 'alter extension pgq drop ' || _member.type || ' ' || _member.identity;
+        _refused := _refused || pg_catalog.format(E'\ntrigger %I on table %s: %s', _trigger.tgname, _trigger.rel, _trigger.why);
     end loop;
-
-    select pg_catalog.string_agg(e.extname, ', ' order by e.extname) into _needed_by
-      from pg_catalog.pg_depend d, pg_catalog.pg_extension e
-     where d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
-       and d.refobjid = _ext
-       and d.classid = 'pg_catalog.pg_extension'::pg_catalog.regclass
-       and d.objid = e.oid;
-    if _needed_by is not null then
-        raise notice 'extension pgq is adopted, its empty entry stays while it is required by: %', _needed_by;
-        return;
+    if _refused <> '' then
+        raise exception 'generic triggers have arguments that only the original without C accepts:%', _refused
+            using errcode = 'object_not_in_prerequisite_state',
+                  hint = 'Nothing was changed. Create these triggers anew (CREATE OR REPLACE TRIGGER), then install again.';
     end if;
 
-    drop extension pgq;
-    raise notice 'extension pgq is adopted: queues, consumers and events were kept';
+    for _trigger in
+        select q.queue_name from pgq.queue q where q.queue_per_tx_limit is not null order by 1
+    loop
+        raise notice 'queue %: queue_per_tx_limit, which had no effect without C, has one from now on', _trigger.queue_name;
+    end loop;
 end;
-$adopt$;
+$plain$;

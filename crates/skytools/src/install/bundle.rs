@@ -1,4 +1,5 @@
-//! The files of a module, from its `install.sql` manifest: comments and `\ir` lines only.
+//! The files of a module, from its `install.sql` manifest: comments and `\ir` lines only. What several modules need stands
+//! beside their directories.
 
 use std::fmt::Write as _;
 
@@ -47,14 +48,24 @@ fn collect(path: &str, is_manifest: bool, out: &mut Vec<SqlFile>) -> Result<()> 
         out.push(SqlFile { path: name, text });
         return Ok(());
     }
-    let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
     for line in text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with("--")) {
         let Some(included) = line.strip_prefix("\\ir ") else {
             return Err(broken(format!("only comments and \\ir lines may stand here, not: {line}")));
         };
-        collect(&format!("{directory}/{}", included.trim()), false, out)?;
+        collect(&beside(path, included.trim()), false, out)?;
     }
     Ok(())
+}
+
+/// The path of a file that `file` includes, which may lead up with `../`: several modules include one file.
+fn beside(file: &str, mut included: &str) -> String {
+    let above =
+        |path: &str| path.rsplit_once('/').map_or(String::new(), |(directory, _)| directory.to_owned());
+    let mut directory = above(file);
+    while let Some(rest) = included.strip_prefix("../") {
+        (directory, included) = (above(&directory), rest);
+    }
+    if directory.is_empty() { included.to_owned() } else { format!("{directory}/{included}") }
 }
 
 /// All SQL that installs a module, in one text without transaction commands.
@@ -125,6 +136,13 @@ mod tests {
             assert_eq!(unique.len(), named.len(), "sql/{module}/install.sql names a file twice");
             assert!(uninstall_sql(module).is_ok(), "sql/{module}/uninstall.sql is missing");
         }
+    }
+
+    #[test]
+    fn shared_files_stand_beside_the_modules() {
+        assert_eq!(beside("pgq/install.sql", "structure/a.sql"), "pgq/structure/a.sql");
+        assert_eq!(beside("pgq/install.sql", "../a.sql"), "a.sql");
+        assert_eq!(beside("x/pgq/install.sql", "../../y/a.sql"), "y/a.sql");
     }
 
     #[test]

@@ -56,6 +56,10 @@ fn report(outcomes: &[Outcome], target: &str) -> String {
             (Action::Unchanged, _) => {
                 format!("{} {version}: already installed, nothing to do", outcome.module)
             }
+            // The original tells its version only where it is an extension.
+            (Action::Upgraded, Some("")) => {
+                format!("{} {version}: upgraded from SQL files that tell no version", outcome.module)
+            }
             (Action::Upgraded, Some(before)) if before != version => {
                 format!("{} {version}: upgraded from {before}", outcome.module)
             }

@@ -129,6 +129,7 @@ fn report_states(states: &[&ModuleState], target: &str) -> String {
             }
             Some(version) => {
                 let count = state.differences.len();
+                let version = if version.is_empty() { "without a version" } else { version };
                 writeln!(
                     text,
                     "{} {version}: {count} differences from version {}",
