@@ -79,12 +79,12 @@ begin
     if found then
         -- The snapshot tells in nearly all cases; asking for a transaction id would consume one per idle queue.
         if _last.xmax > txid_snapshot_xmax(txid_current_snapshot()) then
-            if _last.xmin > txid_current() then
-                raise exception 'Invalid PgQ state: old xmin=%, old xmax=%, cur txid=%',
-                    _last.xmin, _last.xmax, txid_current();
-            end if;
             if _last.xmax > txid_current() then
-                raise warning 'Dubious PgQ state: old xmax=%, cur txid=%', _last.xmax, txid_current();
+                -- one line, for the call of all queues passes on nothing else
+                raise exception 'Invalid PgQ state: old xmin=%, old xmax=%, cur txid=%; the last tick of queue "%" is from a server '
+                    'that had used more transaction ids, as after restoring a dump, and events written now would count as seen; '
+                    'run: skytools verify --repair, or: select pgq.rebase_transactions(%)',
+                    _last.xmin, _last.xmax, txid_current(), i_queue_name, quote_literal(i_queue_name);
             end if;
         end if;
 
