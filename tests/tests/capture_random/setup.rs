@@ -169,7 +169,8 @@ const SOURCE: &str = r#"
 
 /// Fills the databases that those of each history are copied from.
 pub async fn templates(source: &Client, mirror: &Client) -> Result<()> {
-    source.batch_execute("create role writer").await?;
+    // COPY reads its rows from files: session.rs
+    source.batch_execute("create role writer in role pg_read_server_files").await?;
     source.batch_execute(BOTH).await?;
     mirror.batch_execute(BOTH).await?;
     source.batch_execute(SOURCE).await?;
