@@ -92,6 +92,12 @@ async fn copy<'e>(
         target.table
     );
     let failed = |e: tokio_postgres::Error| insert_error(e.into(), queue);
+    // Inserts nothing, but takes the lock and fails for whatever would make the server refuse to begin the COPY: the queue was
+    // dropped while this waited, the transaction is read-only. tokio-postgres follows a refused COPY with one Sync too many,
+    // and the caller's connection would take each answer for that of the statement before it:
+    // https://github.com/rust-postgres/rust-postgres/issues/789
+    let nothing = format!("insert into {} (ev_data) select null where false", target.table);
+    tx.batch_execute(&nothing).await.map_err(failed)?;
     let sink: CopyInSink<Bytes> = tx.copy_in(&statement).await.map_err(failed)?;
     let mut sink = Box::pin(sink);
     let mut buffer = BytesMut::with_capacity(BUFFER);

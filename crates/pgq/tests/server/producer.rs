@@ -1,5 +1,7 @@
 //! Writing events.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use pgq::{NewEvent, Time, producer};
 use skytools::ErrorKind;
@@ -14,6 +16,8 @@ on_both!(
     a_disabled_queue_refuses,
     an_unknown_queue_is_named,
     a_plain_writer_can_insert_in_bulk,
+    a_refused_bulk_leaves_the_connection_in_step,
+    a_queue_dropped_before_the_rows_arrive_is_named,
 );
 
 async fn events_share_the_fate_of_their_transaction(schema: Schema) -> Result<()> {
@@ -186,5 +190,45 @@ async fn one_call_returns_the_ids() -> Result<()> {
     f.client.batch_execute("update pgq.queue set queue_per_tx_limit = 2").await?;
     let limited = producer::insert_events_with_ids(&f.client, QUEUE, &events).await;
     assert_eq!(limited.expect_err("three are too many").kind(), ErrorKind::State);
+    Ok(())
+}
+
+async fn a_refused_bulk_leaves_the_connection_in_step(schema: Schema) -> Result<()> {
+    let mut f = Fixture::new(schema).await?;
+    f.client.batch_execute("begin read only").await?;
+    let refused = producer::insert_events(&mut f.client, QUEUE, [NewEvent::new("t", "x")]).await;
+    let error = refused.expect_err("the transaction is read-only");
+    assert!(
+        error.chain().to_string().contains(QUEUE) && error.chain().to_string().contains("read-only"),
+        "{}",
+        error.chain()
+    );
+    f.client.batch_execute("rollback").await?;
+    for n in 1..=3 {
+        assert_eq!(f.client.query_one("select $1::int4", &[&n]).await?.get::<_, i32>(0), n);
+    }
+    Ok(())
+}
+
+async fn a_queue_dropped_before_the_rows_arrive_is_named(schema: Schema) -> Result<()> {
+    let mut f = Fixture::new(schema).await?;
+    let mut other = f.db.connect().await?;
+    let dropping = other.transaction().await?;
+    dropping.execute("select pgq.drop_queue($1, true)", &[&QUEUE]).await?;
+    let pid: i32 = f.client.query_one("select pg_backend_pid()", &[]).await?.get(0);
+    let write = async { producer::insert_events(&mut f.client, QUEUE, [NewEvent::new("t", "x")]).await };
+    let dropped = async {
+        let waits = async || {
+            let sql = "select 1 from pg_locks where pid = $1 and not granted";
+            Ok(dropping.query_opt(sql, &[&pid]).await?)
+        };
+        testkit::wait_for("the writer waits for the lock", Duration::from_secs(60), waits).await?;
+        anyhow::Ok(dropping.commit().await?)
+    };
+    let (written, dropped) = tokio::join!(write, dropped);
+    dropped?;
+    let error = written.expect_err("the queue is gone");
+    assert!(error.chain().to_string().contains(QUEUE), "{}", error.chain());
+    assert_eq!(f.client.query_one("select 42", &[]).await?.get::<_, i32>(0), 42);
     Ok(())
 }
