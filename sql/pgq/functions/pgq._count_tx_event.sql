@@ -6,7 +6,8 @@ returns void as $$
 -- The counter is a transaction-local setting, so events undone by ROLLBACK TO SAVEPOINT are not counted.
 --
 -- Errors:
---      Queue '..' allows max .. events from one TX
+--      PQ001: Queue '..' allows max .. events from one TX.  A code of its own: generated capture takes those of
+--      class 54 for a row that cannot be written as text
 declare
     _name text := 'pgq.tx_events_' || i_queue_id::text;
     _key text := pg_catalog.txid_current()::text || ':' || i_cur_table::text;
@@ -18,7 +19,7 @@ begin
     end if;
     if _count > i_limit then
         raise exception 'Queue ''%'' allows max % events from one TX', i_queue_name, i_limit
-            using errcode = 'program_limit_exceeded';
+            using errcode = 'PQ001';
     end if;
     perform pg_catalog.set_config(_name, _key || '/' || _count::text, true);
 end;

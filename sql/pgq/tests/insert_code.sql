@@ -60,9 +60,9 @@ update pgq.queue set queue_per_tx_limit = 1 where queue_name = 'q';
 select pg_temp.same('limited', pg_temp.direct('q')::text, null);
 begin;
 select pgq.insert_event('q', 'a', 'b');
-do $$ begin perform pgq.insert_event('q', 'a', 'b'); raise exception 'accepted'; exception when program_limit_exceeded then null; end $$;
+do $$ begin perform pgq.insert_event('q', 'a', 'b'); raise exception 'accepted'; exception when sqlstate 'PQ001' then null; end $$;
 rollback;
-do $$ begin perform pgq.insert_events('q', array['a', 'b'], array['a', 'b']); raise exception 'accepted'; exception when program_limit_exceeded then null; end $$;
+do $$ begin perform pgq.insert_events('q', array['a', 'b'], array['a', 'b']); raise exception 'accepted'; exception when sqlstate 'PQ001' then null; end $$;
 update pgq.queue set queue_per_tx_limit = null where queue_name = 'q';
 select pg_temp.same('no limit', (pg_temp.direct('q') is not null)::text, 'true');
 
@@ -147,4 +147,4 @@ do $$ begin perform pgq.insert_events('bulk', null, '{a}'); raise exception 'acc
 do $$ begin perform pgq.insert_events('bulk', '{a}', null); raise exception 'accepted'; exception when null_value_not_allowed then null; end $$;
 update pgq.queue set queue_per_tx_limit = 3 where queue_name = 'bulk';
 select pg_temp.same('within the limit', pgq.insert_events('bulk', '{a,b,c}', '{a,b,c}')::text, '{4,5,6}');
-do $$ begin perform pgq.insert_events('bulk', '{a,b,c,d}', '{a,b,c,d}'); raise exception 'accepted'; exception when program_limit_exceeded then null; end $$;
+do $$ begin perform pgq.insert_events('bulk', '{a,b,c,d}', '{a,b,c,d}'); raise exception 'accepted'; exception when sqlstate 'PQ001' then null; end $$;

@@ -10,7 +10,7 @@ select pgq.insert_event('q', 't', '2'), pgq.insert_event('q', 't', '3');
 do $$ begin
     perform pgq.insert_event('q', 't', '4');
     raise 'accepted' using errcode = 'ZZ000';
-exception when program_limit_exceeded then
+exception when sqlstate 'PQ001' then
     assert sqlerrm = 'Queue ''q'' allows max 3 events from one TX', sqlerrm;
 end $$;
 commit;
