@@ -34,6 +34,7 @@ declare
     _call text := '';
     _checked text[] := '{}';
     _sizes text := '';
+    _packed text := '';
     _text text;
     _careful text := '';
     _sep text := '';
@@ -54,7 +55,7 @@ begin
         _careful := _careful || ' operator(pg_catalog.||) ' || pgq._capture_quote(_sep || pgq._urlencode(_c.name))
             || ' operator(pg_catalog.||) case when ' || _value || ' is distinct from null then ''='' operator(pg_catalog.||) pgq._capture_urlencode('
             || 'pg_catalog.format(''%s'', ' || _written || ')) else '''' end';
-        if _quick and (_json or _c.kind = 'x') then
+        if _quick and _c.kind = 'x' then
             return null;
         end if;
 
@@ -64,8 +65,9 @@ begin
                 when _c.present then _written
                 -- a null makes the whole of it null, which format() writes as nothing
                 when _c.kind = 't' then '''='' operator(pg_catalog.||) ' || _written
-                else 'case when ' || _value || ' is distinct from null then ''='' operator(pg_catalog.||) pg_catalog.format(''%s'', ' || _written || ') end' end;
-            _chars := _chars || case _c.kind when 'd' then '+ :' when 'f' then '+' when 'b' then '\' when 't' then ' ,@' when 'c' then ' :' else '' end;
+                else 'case when ' || _value || ' is distinct from null then pg_catalog.concat(''='', ' || _written || ') end' end;
+            _chars := _chars || case when _json then ' :,"{}[]' when _c.kind = 'd' then '+ :' when _c.kind = 'f' then '+'
+                when _c.kind = 'b' then '\' when _c.kind = 't' then ' ,@/' when _c.kind = 'c' then ' :/' else '' end;
         elsif _c.kind in ('n', 'd', 'f', 'b') then
             _format := _format || replace(_c.name, '%', '%%') || chr(1) || case when _c.present then chr(2) else chr(3) end || '%s' || chr(1);
             _args := _args || ', ' || _written;
@@ -76,15 +78,17 @@ begin
             _args := _args || ', ' || case
                 when _c.present then _written
                 when _c.kind = 't' then 'E''\x01\x02'' operator(pg_catalog.||) ' || _written
-                else 'case when ' || _value || ' is distinct from null then E''\x01\x02'' operator(pg_catalog.||) pg_catalog.format(''%s'', ' || _written || ') end' end;
+                else 'case when ' || _value || ' is distinct from null then pg_catalog.concat(E''\x01\x02'', ' || _written || ') end' end;
             _chars := _chars || case _c.kind when 't' then '%+ &=:,/@"()!?;' || '''' || E'\n' when 'c' then '%+ &=/:",{}' else '%+ &=:,{}"()' end;
         end if;
         _sep := '&';
-        if _c.kind in ('t', 'c', 'x') then
+        if _c.kind in ('t', 'c', 'x') or _quick and _json then
             _checked := _checked || _value;
         end if;
         if _c.kind in ('t', 'b') then
             _sizes := _sizes || format(', pg_catalog.octet_length(%s)', _value);
+        elsif _json or _c.kind = 'x' then
+            _packed := _packed || format(', pg_catalog.pg_column_size(%s)', _value);
         end if;
         _count := _count + 1;
         if _count = 90 then
@@ -126,16 +130,20 @@ begin
                  group by (u.nr - 1) / 90) p;
         _call := format('case when %s then %s end',
             case when _quick
-                 then _text || ' operator(pg_catalog.!~) ''[^A-Za-z0-9_.'
-                      || (select coalesce(string_agg(c, ''), '') from unnest('{" ",+,:,",",@}'::text[]) c where strpos(_chars, c) > 0)
-                      || '-]'' collate pg_catalog."C"'
+                 -- a ] stands first in its list, a [ before nothing that it could open
+                 then _text || ' operator(pg_catalog.!~) ''[^' || case when strpos(_chars, ']') > 0 then ']' else '' end || 'A-Za-z0-9_.'
+                      || (select coalesce(string_agg(c, ''), '') from unnest('{" ",+,:,",",@,/,"\"","{","}"}'::text[]) c where strpos(_chars, c) > 0)
+                      || case when strpos(_chars, '[') > 0 then '[' else '' end || '-]'' collate pg_catalog."C"'
                  else format('pg_catalog.strpos(%s, E''\x01'') operator(pg_catalog.=) 0', _text) end,
             _call);
     end if;
-    if _sizes <> '' then
-        -- before its text is looked at
-        _call := format('case when %s operator(pg_catalog.<) 1000000 then %s end',
-            case when _quick and i_row in ('new', 'old') then format('pg_catalog.pg_column_size(%s)', i_row) else format('greatest(0%s)', _sizes) end, _call);
+    if _sizes <> '' or _packed <> '' then
+        -- before its text is looked at; what may be compressed is no more than ten times as large, unless it repeats itself
+        _call := format('case when %s then %s end',
+            case when _quick and i_row in ('new', 'old') then format('pg_catalog.pg_column_size(%s) operator(pg_catalog.<) 1000000', i_row)
+                 else format('greatest(0%s) operator(pg_catalog.<) 1000000', _sizes)
+                      || case when _packed <> '' then format(' and greatest(0%s) operator(pg_catalog.<) 100000', _packed) else '' end end,
+            _call);
     end if;
     return _call;
 end;

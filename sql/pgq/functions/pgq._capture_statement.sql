@@ -55,16 +55,32 @@ begin
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
 
-create or replace function pgq._capture_keys(i_table oid, i_columns text[], i_rows text)
+create or replace function pgq._capture_keys_changed(i_table oid, i_columns text[], i_swappable boolean)
 returns text as $$
--- SELECT of the keys in a transition table.
-    select 'select ' || string_agg(case when a.atttypid in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'uuid'::regtype)
-                                        then format('pgq._capture_plain(k.%s)', c.ident)
-                                        else format('pg_catalog.format(''%%s'', k.%s) collate pg_catalog."C"', c.ident) end, ', ' order by c.nr)
-           || ' from ' || i_rows || ' k'
-      from pgq._capture_columns(i_table, '{}') c join pg_attribute a on a.attrelid = i_table and a.attname = c.name
-     where c.name = any (i_columns);
-$$ language sql stable set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
+-- SQL: an UPDATE has changed a key, by transition tables old_rows and new_rows.
+--
+-- Both hold the rows in the order in which they were updated, so equal sequences of keys are unchanged keys.  Comparing sequences is
+-- faster than comparing sets, but takes memory for the whole statement: beyond a million rows it is sets.  Where rows may
+-- exchange their keys it is always sets: with the same keys before and after, there is an update for each.
+declare
+    _sequence text;
+    _set text;
+begin
+    select string_agg('pg_catalog.array_agg(' || k.value || ')', ', ' order by k.nr), string_agg(k.value, ', ' order by k.nr)
+      into _sequence, _set
+      from (select c.nr, case when a.atttypid in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'uuid'::regtype)
+                              then format('pgq._capture_plain(k.%s)', c.ident)
+                              else format('pg_catalog.format(''%%s'', k.%s) collate pg_catalog."C"', c.ident) end as value
+              from pgq._capture_columns(i_table, '{}') c join pg_attribute a on a.attrelid = i_table and a.attname = c.name
+             where c.name = any (i_columns)) k;
+    if i_swappable then
+        return format('exists (select %1$s from old_rows k except select %1$s from new_rows k)', _set);
+    end if;
+    return format('(case when (select pg_catalog.count(*) from (select from old_rows limit 1000001) c) operator(pg_catalog.<=) 1000000'
+                  ' then exists (select %1$s from old_rows k except select %1$s from new_rows k)'
+                  ' else exists (select %2$s from old_rows k except select %2$s from new_rows k) end)', _sequence, _set);
+end;
+$$ language plpgsql stable set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
 
 create or replace function pgq._capture_insert_rows(i_capture pgq.capture, i_table oid, i_op text, i_key_changed boolean)
 returns text as $$
@@ -101,8 +117,8 @@ begin
                           pgq._capture_refuse(i_capture, 'Update/Delete on table without pkey', 'object_not_in_prerequisite_state', 'Table: ' || i_table::regclass, 'Add a primary key, or give pkey=.'));
         _update := _no_key;
     else
-        _update := format(E'if exists (%s except %s) then\n%s\nelse\n%s\nend if;',
-            pgq._capture_keys(i_table, _w.key_columns, 'old_rows'), pgq._capture_keys(i_table, _w.key_columns, 'new_rows'),
+        _update := format(E'if %s then\n%s\nelse\n%s\nend if;',
+            pgq._capture_keys_changed(i_table, _w.key_columns, _w.swappable),
             case when _w.swappable
                  then pgq._capture_refuse(i_capture, 'primary key update not allowed: the key is deferrable', 'feature_not_supported', 'Table: ' || i_table::regclass,
                           'Rows may exchange a deferrable key, which no order of events can repeat. Make it NOT DEFERRABLE, or delete and insert.')

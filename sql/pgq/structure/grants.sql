@@ -25,7 +25,7 @@ begin
             ('pgq_writer', array[
                 'insert_event', 'insert_events', 'current_event_table', 'jsontriga', 'sqltriga', 'logutriga']),
             ('pgq_admin', array[
-                'ticker', 'maint_retry_events', 'maint_rotate_tables_step1', 'maint_rotate_tables_step2',
+                'ticker', 'tick_on_demand', 'maint_retry_events', 'maint_rotate_tables_step1', 'maint_rotate_tables_step2',
                 'maint_tables_to_vacuum', 'maint_operations', 'upgrade_schema', 'grant_perms', '_grant_perms_from',
                 'tune_storage', 'seq_setval', 'create_queue', 'drop_queue', 'set_queue_config', 'insert_event_raw',
                 'event_retry_raw', '_settle_queue_state', 'apply_token', 'refresh_queue_code',
@@ -36,7 +36,7 @@ begin
             ('', array['_capture_changed', '_capture_plain', '_capture_time', '_capture_float', '_capture_bytes', '_capture_text', '_capture_intact',
                 '_capture_columns', '_capture_quote', '_capture_encode', '_capture_urlencode', '_capture_code', '_capture_too_large', '_capture_row',
                 '_capture_heal', '_capture_event', '_write_capture', '_capture_words', '_capture_state', '_capture_insert', '_capture_refuse', '_capture_slow',
-                '_capture_row_code', '_capture_statement_code', '_capture_rows', '_capture_keys', '_capture_insert_rows', '_capture_altered', '_capture_settings',
+                '_capture_row_code', '_capture_statement_code', '_capture_rows', '_capture_keys_changed', '_capture_insert_rows', '_capture_altered', '_capture_settings',
                 '_capture_rest', '_capture_newest', '_capture_lost', '_capture_may_be_lost'])
         ) v (role, names)
     loop
