@@ -1,3 +1,29 @@
+create or replace function pgq._capture_plan(i_queue text, i_options text[], i_table oid, i_op text)
+returns pgq.trigger_plan as $$
+-- What a table is now, for a change of it that the generated code was not written for.
+--
+-- Errors:
+--      serialization_failure when the table was altered after the snapshot of this transaction was taken;
+--      Update/Delete on table without pkey
+declare
+    _p pgq.trigger_plan%rowtype := pgq._trigger_plan(i_table, 'logutriga', i_queue || i_options);
+begin
+    -- the plan is seen through the snapshot, its name too; a regclass is written from the system cache
+    if not pgq._capture_intact(i_table, format('%I.%I', _p.rel_schema, _p.rel_name), _p.last_attnum, _p.key_index, _p.identity_index, _p.key_names,
+                               array(select k.name from pgq._capture_columns(i_table, '{}') k order by k.nr), _p.types) then
+        raise serialization_failure using
+            message = format('table %s was altered after the snapshot of this transaction was taken', i_table::regclass),
+            hint = 'Run the transaction again.';
+    end if;
+    if i_op <> 'INSERT' and not _p.has_key then
+        raise exception 'Update/Delete on table without pkey'
+            using errcode = 'object_not_in_prerequisite_state', detail = 'Table: ' || i_table::regclass,
+                  hint = 'Add a primary key, or give pkey=.';
+    end if;
+    return _p;
+end;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
+
 create or replace function pgq._capture_row(
     i_queue text, i_function name, i_table oid, i_op text, i_options text[], i_new record, i_old record, i_newest tid)
 returns void as $$
@@ -13,14 +39,12 @@ returns void as $$
 --      i_newest    - null, or the newest version of a row that was changed again
 --
 -- Errors:
---      serialization_failure when the table was altered after the snapshot of this transaction was taken;
---      primary key update not allowed (deferrable key); Update/Delete on table without pkey; a row larger than 1 GB
+--      those of pgq._capture_plan; primary key update not allowed (deferrable key); a row larger than 1 GB
 declare
     _o record := pgq._trigger_options(i_queue || i_options);
-    _p pgq.trigger_plan%rowtype := pgq._trigger_plan(i_table, 'logutriga', i_queue || i_options);
+    _p pgq.trigger_plan%rowtype := pgq._capture_plan(i_queue, i_options, i_table, i_op);
     _extra text := coalesce(pgq._capture_constant(i_options, 'ev_extra1'), _p.table_text);
     _ignored text[] := array(select btrim(i) from unnest(string_to_array(_o.ignored, ',')) i);
-    _columns text[] := array(select k.name from pgq._capture_columns(i_table, '{}') k order by k.nr);
     _encode text := pgq._capture_encode(i_table, _ignored, '($1)', 'careful');
     _new text;
     _old text;
@@ -29,18 +53,6 @@ declare
     _same_key text;
     _row record;
 begin
-    -- the plan is seen through the snapshot, its name too; a regclass is written from the system cache
-    if not pgq._capture_intact(i_table, format('%I.%I', _p.rel_schema, _p.rel_name), _p.last_attnum, _p.key_index, _p.identity_index, _p.key_names, _columns, _p.types) then
-        raise serialization_failure using
-            message = format('table %s was altered after the snapshot of this transaction was taken', i_table::regclass),
-            hint = 'Run the transaction again.';
-    end if;
-    if i_op <> 'INSERT' and not _p.has_key then
-        raise exception 'Update/Delete on table without pkey'
-            using errcode = 'object_not_in_prerequisite_state', detail = 'Table: ' || i_table::regclass,
-                  hint = 'Add a primary key, or give pkey=.';
-    end if;
-
     _same_key := coalesce((
         select string_agg(format('format(''%%s'', ($1).%1$I) collate "C" = format(''%%s'', ($2).%1$I)', c), ' and ')
           from unnest(_p.cols, _p.is_key) u (c, is_key) where is_key), 'true');

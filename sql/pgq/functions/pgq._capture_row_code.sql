@@ -132,7 +132,7 @@ end;
 $code$,
         replace(replace(_w.full_name, E'\n', ' '), E'\r', ' '),
         replace(replace(i_capture.queue_name, E'\n', ' '), E'\r', ' '),
-        pgq._capture_state(i_capture, i_table, 'tg_relid'),
+        pgq._capture_state(i_capture, i_table, _w),
         _rows,
         -- altered, or no longer the newest version
         pgq._capture_slow(i_capture),

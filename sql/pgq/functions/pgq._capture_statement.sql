@@ -186,7 +186,7 @@ begin
 end;
 $code$,
         replace(replace(_w.full_name, E'\n', ' '), E'\r', ' '), replace(replace(i_capture.queue_name, E'\n', ' '), E'\r', ' '),
-        pgq._capture_state(i_capture, i_table, 'tg_relid'),
+        pgq._capture_state(i_capture, i_table, _w),
         _altered, i_capture.queue_name, i_capture.function_name, _w.prefix || '_state_seq',
         pgq._capture_insert_rows(i_capture, i_table, 'INSERT', false), _update,
         case when _w.has_key then pgq._capture_insert_rows(i_capture, i_table, 'DELETE', false) else _no_key end,
@@ -215,29 +215,15 @@ returns text as $$
 -- For a statement on a table that is no longer what the code was written for: the statement that writes its events.
 --
 -- Errors:
---      serialization_failure when the table was altered after the snapshot of this transaction was taken;
---      primary key update not allowed (deferrable key); Update/Delete on table without pkey
+--      those of pgq._capture_plan
 declare
     _c pgq.capture%rowtype;
-    _p pgq.trigger_plan%rowtype;
     _w record;
     _sql text;
 begin
     select * into strict _c from pgq.capture c where c.function_name = i_function and c.queue_name = i_queue;
-    _p := pgq._trigger_plan(i_table, 'logutriga', i_queue || _c.options);
-    -- the plan is seen through the snapshot, its name too; a regclass is written from the system cache
-    if not pgq._capture_intact(i_table, format('%I.%I', _p.rel_schema, _p.rel_name), _p.last_attnum, _p.key_index, _p.identity_index, _p.key_names,
-                               array(select k.name from pgq._capture_columns(i_table, '{}') k order by k.nr), _p.types) then
-        raise serialization_failure using
-            message = format('table %s was altered after the snapshot of this transaction was taken', i_table::regclass),
-            hint = 'Run the transaction again.';
-    end if;
+    perform pgq._capture_plan(i_queue, _c.options, i_table, i_op);
     _w := pgq._capture_words(_c, i_table);
-    if i_op <> 'INSERT' and not _w.has_key then
-        raise exception 'Update/Delete on table without pkey'
-            using errcode = 'object_not_in_prerequisite_state', detail = 'Table: ' || i_table::regclass,
-                  hint = 'Add a primary key, or give pkey=.';
-    end if;
     _sql := format('select pgq._capture_event(%L, r.type, r.data, %s, null) from (%s) r', i_queue, _w.extra,
                    pgq._capture_rows(_c, i_table, i_op, i_op = 'UPDATE'));
     return _sql;

@@ -4,7 +4,7 @@ create or replace function pgq._capture_words(
     i_capture pgq.capture, i_table oid,
     out prefix text, out tables int4, out has_key boolean, out key_text text, out full_name text, out extra text,
     out ignored text[], out backup boolean, out swappable boolean, out styled boolean,
-    out key_columns text[], out same_key text, out same_ignored text)
+    out key_columns text[], out same_key text, out same_ignored text, out plan pgq.trigger_plan)
 as $$
 -- What the code of one captured table is about.
 --
@@ -17,6 +17,7 @@ as $$
 --      styled          - text depends on DateStyle, which is not among the settings of the function
 --      same_key        - SQL: OLD and NEW have one key; null without key
 --      same_ignored    - SQL: OLD and NEW are equal in the ignored columns; null without such columns
+--      plan            - what the generic trigger keeps about the table
 -- Errors:
 --      No such queue; those of pgq._trigger_options and pgq._trigger_plan
 declare
@@ -34,6 +35,7 @@ begin
     tables := case when coalesce(_q.queue_per_tx_limit, -1) < 0 then _q.queue_ntables else 0 end;
     has_key := _p.has_key;
     key_text := _p.key_text;
+    plan := _p;
     full_name := _p.rel_schema || '.' || _p.rel_name;
     extra := quote_literal(coalesce(pgq._capture_constant(i_capture.options, 'ev_extra1'), _p.table_text));
     ignored := array(select btrim(i) from unnest(string_to_array(_o.ignored, ',')) i);
@@ -55,31 +57,33 @@ begin
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
 
-create or replace function pgq._capture_state(i_capture pgq.capture, i_table oid, i_relation text)
+create or replace function pgq._capture_state(i_capture pgq.capture, i_table oid, i_words record)
 returns text as $$
 -- SQL of what to do with a change: the state of the queue, or why there is none.
 --
 -- Nothing in it mentions a column, so that it can be planned whatever the table has become.
+--
+-- Parameters:
+--      i_words     - what pgq._capture_words returned
 declare
-    _p pgq.trigger_plan%rowtype := pgq._trigger_plan(i_table, 'logutriga', i_capture.queue_name || i_capture.options);
-    _styled boolean := (pgq._capture_words(i_capture, i_table)).styled;
+    _p pgq.trigger_plan%rowtype := i_words.plan;
     _default_identity boolean := (select c.relreplident = 'd' from pg_class c where c.oid = i_table);
 begin
     return format($code$case
         when pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then -1
         when case when pg_catalog.current_setting('skytools.apply_token', true) operator(pg_catalog.<>) '' then pgq._apply_allowed(%L) end then -1
-        when %s operator(pg_catalog.<>) '%s'::pg_catalog.oid
+        when tg_relid operator(pg_catalog.<>) '%s'::pg_catalog.oid
              or not pgq._capture_intact('%s'::pg_catalog.regclass, %L, %s::pg_catalog.int2, '%s'::pg_catalog.oid, '%s'::pg_catalog.oid, %L::pg_catalog.text[], %L::pg_catalog.text[], %L::pg_catalog.oid[])%s then -2%s
         else pg_catalog.pg_sequence_last_value(%L) end$code$,
-        i_capture.queue_name, i_relation, i_table,
+        i_capture.queue_name, i_table,
         i_table, format('%I.%I', _p.rel_schema, _p.rel_name), _p.last_attnum, _p.key_index, _p.identity_index, _p.key_names,
         array(select k.name from pgq._capture_columns(i_table, '{}') k order by k.nr),
         array(select a.atttypid from pg_attribute a where a.attrelid = i_table and a.attnum > 0 and not a.attisdropped order by a.attnum),
         -- the only way to notice a first key where it is not the replica identity
         case when _p.key_index = 0 and not _default_identity
              then format(E'\n             or exists (select 1 from pg_catalog.pg_index i where i.indrelid operator(pg_catalog.=) ''%s''::pg_catalog.oid and i.indisprimary)', i_table) else '' end,
-        case when _styled then E'\n        when pg_catalog.current_setting(''DateStyle'') operator(pg_catalog.!~~) ''ISO%'' then -3' else '' end,
-        (select q.queue_data_pfx from pgq.queue q where q.queue_name = i_capture.queue_name) || '_state_seq');
+        case when i_words.styled then E'\n        when pg_catalog.current_setting(''DateStyle'') operator(pg_catalog.!~~) ''ISO%'' then -3' else '' end,
+        i_words.prefix || '_state_seq');
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
 
