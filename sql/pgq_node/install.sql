@@ -8,6 +8,7 @@
 \ir structure/newest_first.sql
 
 \ir functions/pgq_node._local_state.sql
+\ir functions/pgq_node._set_local_state.sql
 \ir functions/pgq_node._local_watermark.sql
 \ir functions/pgq_node.change_consumer_provider.sql
 \ir functions/pgq_node.create_node.sql

@@ -12,7 +12,7 @@ use tokio_postgres::error::SqlState;
 const LOOPS: i32 = 4000;
 
 /// Everything that reads or writes a position per batch, and every status query, with a state of its own.
-const LOOKUPS: [(&str, &str); 22] = [
+const LOOKUPS: [(&str, &str); 29] = [
     ("ticker", "select pgq.ticker('q')"),
     ("next_batch", "select pgq.next_batch('q', 'c')"),
     ("get_batch_info", "select pgq.get_batch_info(sub_batch) from pgq._subscription(1, 1)"),
@@ -35,8 +35,15 @@ const LOOKUPS: [(&str, &str); 22] = [
     ("set_consumer_paused", "select pgq_node.set_consumer_paused('n', 'w', true)"),
     ("get_worker_state", "select pgq_node.get_worker_state('n')"),
     ("get_node_info", "select pgq_node.get_node_info('n')"),
+    ("register_consumer", "select pgq_node.register_consumer('n', 'w', 'root', 1000000)"),
+    ("change_consumer_provider", "select pgq_node.change_consumer_provider('n', 'w', 'root')"),
+    ("demote_root", "select pgq_node.demote_root('n', 1, null), pgq_node.demote_root('n', 3, 'root')"),
+    ("promote_branch", "select pgq_node.promote_branch('b')"),
+    ("unregister_consumer", "select pgq_node.unregister_consumer('n', 'w')"),
+    ("set_global_watermark", "select pgq_node.set_global_watermark('n', null)"),
     ("get_last_tick", "select pgq_ext.get_last_tick('c')"),
     ("set_last_tick", "select pgq_ext.set_last_tick('c', 1000000)"),
+    ("set_last_tick of none", "select pgq_ext.set_last_tick('c', null)"),
     ("set_batch_done", "select pgq_ext.set_batch_done('c', 1000000)"),
 ];
 
@@ -46,6 +53,8 @@ const SETUP: &str = "
     update pgq.queue set queue_ticker_max_count = 1, queue_ticker_max_lag = '0', queue_ticker_idle_period = '0';
     select pgq_node.register_location('n', 'root', 'dbname=x', false);
     select pgq_node.create_node('n', 'root', 'root', 'w', null, null, null);
+    select pgq_node.register_location('b', node, 'dbname=x', false) from unnest('{root,branch}'::text[]) node;
+    select pgq_node.create_node('b', 'branch', 'branch', 'w', 'root', 1, null);
     select pgq_ext.set_last_tick('c', 1), pgq_ext.set_batch_done('c', 1);
     analyze pgq.subscription, pgq_node.local_state, pgq_ext.completed_tick;";
 
@@ -66,7 +75,7 @@ const LOOP: &str = "
             perform pgq.register_consumer_at('q', '.w.watermark', (select max(tick_id) from pgq.tick where tick_queue = 1));
             b := pgq_coop.next_batch('q', 'main', 'sub');
             perform pgq_coop.finish_batch(b);
-            perform pgq_node.set_consumer_completed('n', 'w', i + 1);
+            perform pgq_node.set_consumer_completed(queue, 'w', i + 1) from unnest('{n,b}'::text[]) queue;
             perform pgq_ext.set_last_tick('c', i), pgq_ext.set_batch_done('c', i);
             commit;
         end loop;
@@ -231,7 +240,7 @@ async fn publications_for_all_tables_do_not_stop_consumers() -> Result<()> {
             "select pgq_coop.unregister_subconsumer('q', 'main', 'sub', 0), pgq.unregister_consumer('q', 'c');
              select pgq_ext.set_last_tick('c', null), pgq_ext.set_event_done('c', 1, 1), pgq_ext.set_event_done('c', 2, 1);
              select pgq_node.set_consumer_paused('n', 'w', true);
-             select pgq_node.drop_node('n', 'root');
+             select pgq_node.drop_node('n', 'root'), pgq_node.drop_node('b', 'branch');
              select pgq.drop_queue('q', true)",
         )
         .await?;

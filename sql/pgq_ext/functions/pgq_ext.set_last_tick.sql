@@ -7,9 +7,20 @@ declare
     l_row tid;
 begin
     if a_tick_id is null then
-        delete from pgq_ext.completed_tick
-         where consumer_id = a_consumer
-           and subconsumer_id = a_subconsumer;
+        loop    -- again only when another transaction got in between
+            select t.ctid into l_row
+              from pgq_ext.completed_tick t
+             where t.consumer_id = a_consumer
+               and t.subconsumer_id = a_subconsumer
+             order by t.last_tick_id desc
+             limit 1;
+            exit when not found;
+            delete from pgq_ext.completed_tick t
+             where t.ctid = l_row
+               and t.consumer_id = a_consumer
+               and t.subconsumer_id = a_subconsumer;
+            exit when found;
+        end loop;
     else
         loop    -- again only when another transaction got in between
             select t.ctid into l_row

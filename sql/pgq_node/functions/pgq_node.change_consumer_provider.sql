@@ -15,8 +15,6 @@ create or replace function pgq_node.change_consumer_provider(
     out ret_note text)
 returns record
 as $$
-declare
-    l_row tid;
 begin
     perform 1 from pgq_node.node_location
       where queue_name = i_queue_name
@@ -27,18 +25,8 @@ begin
         return;
     end if;
 
-    loop    -- again only when another transaction moved the row in between
-        select s.row_id into l_row from pgq_node._local_state(i_queue_name, i_consumer_name) s;
-        exit when not found;
-        update pgq_node.local_state s
-           set provider_node = i_new_provider,
-               uptodate = false
-         where s.ctid = l_row
-           and s.queue_name = i_queue_name
-           and s.consumer_name = i_consumer_name;
-        exit when found;
-    end loop;
-    if not found then
+    if not pgq_node._set_local_state(i_queue_name, i_consumer_name, '{provider_node,uptodate}',
+                                     i_provider_node => i_new_provider, i_uptodate => false) then
         ret_code := 404;
         ret_note := format('Unknown consumer: %s/%s', i_queue_name, i_consumer_name);
         return;

@@ -30,7 +30,7 @@ as $$
 declare
     l_node record;
 begin
-    select n.node_type, n.worker_name, q.queue_disable_insert, q.queue_data_pfx,
+    select n.node_type, n.worker_name, q.queue_id, q.queue_disable_insert, q.queue_data_pfx,
            q.queue_event_seq, q.queue_tick_seq
       into l_node
       from pgq_node.node_info n
@@ -85,21 +85,17 @@ begin
                 using errcode = 'foreign_key_violation',
                       hint = 'Register it with pgq_node.register_location() first.';
         end if;
+        -- from the end of the index: while a snapshot is held the ticks pile up
         select t.tick_id into last_tick
-          from pgq.queue q
-          join pgq.tick t on t.tick_queue = q.queue_id
-         where q.queue_name = i_queue_name
+          from pgq.tick t
+         where t.tick_queue = l_node.queue_id
          order by t.tick_id desc
          limit 1;
         update pgq_node.node_info
            set node_type = 'branch'
          where queue_name = i_queue_name;
-        update pgq_node.local_state
-           set provider_node = i_new_provider,
-               last_tick_id = last_tick,
-               uptodate = false
-         where queue_name = i_queue_name
-           and consumer_name = l_node.worker_name;
+        perform pgq_node._set_local_state(i_queue_name, l_node.worker_name, '{provider_node,last_tick_id,uptodate}',
+                                          i_provider_node => i_new_provider, i_last_tick_id => last_tick, i_uptodate => false);
         ret_note := format('Step 3: Demoted root to branch: %s', i_queue_name);
 
     else
@@ -107,4 +103,4 @@ begin
     end case;
     ret_code := 200;
 end;
-$$ language plpgsql security definer set search_path = pg_catalog, pg_temp;
+$$ language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_sort = off;

@@ -36,6 +36,7 @@ begin
         return;
     end if;
 
+    -- from the end of the index: while a snapshot is held the ticks pile up
     select t.tick_id into l_tick
       from pgq.tick t
      where t.tick_queue = l_node.queue_id
@@ -51,14 +52,10 @@ begin
     update pgq_node.node_info
        set node_type = 'root'
      where queue_name = i_queue_name;
-    update pgq_node.local_state
-       set provider_node = l_node.node_name,
-           last_tick_id = l_tick,
-           uptodate = false
-     where queue_name = i_queue_name
-       and consumer_name = l_node.worker_name;
+    perform pgq_node._set_local_state(i_queue_name, l_node.worker_name, '{provider_node,last_tick_id,uptodate}',
+                                      i_provider_node => l_node.node_name, i_last_tick_id => l_tick, i_uptodate => false);
 
     ret_code := 200;
     ret_note := 'Branch node promoted to root';
 end;
-$$ language plpgsql security definer set search_path = pg_catalog, pg_temp;
+$$ language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_sort = off;

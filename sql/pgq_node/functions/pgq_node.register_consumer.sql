@@ -17,8 +17,6 @@ create or replace function pgq_node.register_consumer(
     out ret_note text)
 returns record
 as $$
-declare
-    l_row tid;
 begin
     perform 1 from pgq_node.node_info
       where queue_name = i_queue_name;
@@ -28,18 +26,8 @@ begin
         return;
     end if;
 
-    loop    -- again only when another transaction moved the row in between
-        select s.row_id into l_row from pgq_node._local_state(i_queue_name, i_consumer_name) s;
-        exit when not found;
-        update pgq_node.local_state s
-           set provider_node = i_provider_node,
-               last_tick_id = i_custom_tick_id
-         where s.ctid = l_row
-           and s.queue_name = i_queue_name
-           and s.consumer_name = i_consumer_name;
-        exit when found;
-    end loop;
-    if found then
+    if pgq_node._set_local_state(i_queue_name, i_consumer_name, '{provider_node,last_tick_id}',
+                                 i_provider_node => i_provider_node, i_last_tick_id => i_custom_tick_id) then
         ret_code := 201;
         ret_note := format('Consumer already registered: %s/%s', i_queue_name, i_consumer_name);
         return;

@@ -16,29 +16,21 @@ create or replace function pgq_node.set_consumer_paused(
 returns record
 as $$
 declare
-    l_old record;
+    l_paused boolean;
     l_word text = case when i_paused then 'paused' else 'resumed' end;
 begin
-    loop    -- again only when another transaction moved the row in between
-        select s.row_id, s.paused into l_old from pgq_node._local_state(i_queue_name, i_consumer_name) s;
-        if not found then
-            ret_code := 404;
-            ret_note := 'Unknown consumer: ' || coalesce(i_consumer_name, 'NULL');
-            return;
-        end if;
-        if l_old.paused = i_paused then
-            ret_code := 201;
-            ret_note := format('Consumer %s already %s', i_consumer_name, l_word);
-            return;
-        end if;
-        update pgq_node.local_state s
-           set paused = i_paused,
-               uptodate = false
-         where s.ctid = l_old.row_id
-           and s.queue_name = i_queue_name
-           and s.consumer_name = i_consumer_name;
-        exit when found;
-    end loop;
+    select s.paused into l_paused from pgq_node._local_state(i_queue_name, i_consumer_name) s;
+    if l_paused = i_paused then
+        ret_code := 201;
+        ret_note := format('Consumer %s already %s', i_consumer_name, l_word);
+        return;
+    end if;
+    if not pgq_node._set_local_state(i_queue_name, i_consumer_name, '{paused,uptodate}',
+                                     i_paused => i_paused, i_uptodate => false) then
+        ret_code := 404;
+        ret_note := 'Unknown consumer: ' || coalesce(i_consumer_name, 'NULL');
+        return;
+    end if;
 
     ret_code := 200;
     ret_note := format('Consumer %s tagged as %s', i_consumer_name, l_word);

@@ -14,20 +14,8 @@ create or replace function pgq_node.set_consumer_uptodate(
     out ret_note text)
 returns record
 as $$
-declare
-    l_row tid;
 begin
-    loop    -- again only when another transaction moved the row in between
-        select s.row_id into l_row from pgq_node._local_state(i_queue_name, i_consumer_name) s;
-        exit when not found;
-        update pgq_node.local_state s
-           set uptodate = i_uptodate
-         where s.ctid = l_row
-           and s.queue_name = i_queue_name
-           and s.consumer_name = i_consumer_name;
-        exit when found;
-    end loop;
-    if found then
+    if pgq_node._set_local_state(i_queue_name, i_consumer_name, '{uptodate}', i_uptodate => i_uptodate) then
         ret_code := 200;
         ret_note := 'Consumer uptodate = ' || i_uptodate::int4;
     else

@@ -23,7 +23,6 @@ create or replace function pgq_node.set_global_watermark(
 returns record
 as $$
 declare
-    l_row tid;
     l_node record;
     l_tick bigint = i_watermark;
     l_top bigint;
@@ -65,25 +64,14 @@ begin
         perform pgq.insert_event(i_queue_name, 'pgq.global-watermark', l_tick::text,
                                  i_queue_name, null, null, null);
         -- the root's own worker has, in effect, applied all there is
-        select t.tick_id into l_top
+        select (select t.tick_id from pgq.tick t where t.tick_queue = q.queue_id order by t.tick_id desc limit 1)
+          into l_top
           from pgq.queue q
-          join pgq.tick t on t.tick_queue = q.queue_id
-         where q.queue_name = i_queue_name
-         order by t.tick_id desc
-         limit 1;
-        loop    -- again only when another transaction moved the row in between
-            select s.row_id into l_row from pgq_node._local_state(i_queue_name, l_node.worker_name) s;
-            exit when not found;
-            update pgq_node.local_state s
-               set last_tick_id = l_top
-             where s.ctid = l_row
-               and s.queue_name = i_queue_name
-               and s.consumer_name = l_node.worker_name;
-            exit when found;
-        end loop;
+         where q.queue_name = i_queue_name;
+        perform pgq_node._set_local_state(i_queue_name, l_node.worker_name, '{last_tick_id}', i_last_tick_id => l_top);
     end if;
 
     ret_code := 200;
     ret_note := format('Global watermark set to %s', l_tick);
 end;
-$$ language plpgsql security definer set search_path = pg_catalog, pg_temp;
+$$ language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_sort = off;

@@ -19,7 +19,6 @@ create or replace function pgq_node.set_partition_watermark(
 returns record
 as $$
 declare
-    l_row tid;
     l_worker text;
 begin
     select p.worker_name into l_worker
@@ -35,17 +34,7 @@ begin
         return;
     end if;
 
-    loop    -- again only when another transaction moved the row in between
-        select s.row_id into l_row from pgq_node._local_state(i_part_queue_name, l_worker) s;
-        exit when not found;
-        update pgq_node.local_state s
-           set last_tick_id = i_watermark
-         where s.ctid = l_row
-           and s.queue_name = i_part_queue_name
-           and s.consumer_name = l_worker;
-        exit when found;
-    end loop;
-    if not found then
+    if not pgq_node._set_local_state(i_part_queue_name, l_worker, '{last_tick_id}', i_last_tick_id => i_watermark) then
         ret_code := 401;
         ret_note := 'Worker registration not found';
         return;

@@ -20,9 +20,15 @@ begin
         return;
     end if;
 
-    delete from pgq_node.local_state
-     where queue_name = i_queue_name
-       and consumer_name = i_consumer_name;
+    loop    -- again only when another transaction moved the row in between
+        delete from pgq_node.local_state s
+         where s.ctid = (select v.row_id from pgq_node._local_state(i_queue_name, i_consumer_name) v)
+           and s.queue_name = i_queue_name
+           and s.consumer_name = i_consumer_name;
+        exit when found;
+        perform 1 from pgq_node._local_state(i_queue_name, i_consumer_name);
+        exit when not found;
+    end loop;
 
     ret_code := 200;
     ret_note := format('Consumer %s unregistered from %s', i_consumer_name, i_queue_name);

@@ -41,9 +41,8 @@ begin
             return;
         end if;
         select s.consumer_name into l_user
-          from pgq_node.local_state s
-         where s.queue_name = i_queue_name
-           and s.provider_node = i_node_name
+          from pgq_node.get_consumer_info(i_queue_name) s
+         where s.provider_node = i_node_name
          order by 1 limit 1;
         if found then
             ret_code := 403;

@@ -54,6 +54,7 @@ begin
             ('maint_watermark', administer),
             ('_local_watermark', administer),
             ('_local_state', administer),
+            ('_set_local_state', nobody),
             ('_local_state_key_changed', nobody)
         )
         select p.oid::regprocedure as fn, rights.grantees
