@@ -42,13 +42,15 @@ const TICK_LOCK_TIMEOUT: &str = "1s";
 
 /// A tick of all queues, or of one.
 ///
-/// A simple query of two statements is one transaction. The lock is taken before `pgq.ticker` takes its snapshots
-/// and is released after its commit is visible, so tick numbers and snapshots have one order. Nothing outlives the
+/// A simple query of several statements is one transaction. The lock is taken before `pgq.ticker` takes its snapshots
+/// and is released after its commit is visible, so tick numbers and snapshots have one order; where the database's default
+/// is another isolation level, one snapshot taken by the first statement would serve them all. Nothing outlives the
 /// transaction, so this works through a connection pooler too. The result is NULL when somebody else holds the lock.
 pub(crate) fn tick(queue: Option<&str>) -> String {
     let argument = queue.map(literal).unwrap_or_default();
     format!(
-        "select pg_catalog.set_config('lock_timeout', '{TICK_LOCK_TIMEOUT}', true);
+        "set transaction isolation level read committed;
+        select pg_catalog.set_config('lock_timeout', '{TICK_LOCK_TIMEOUT}', true);
         select case when pg_catalog.pg_try_advisory_xact_lock({TICK_LOCK}) then coalesce(pgq.ticker({argument}), 0) end"
     )
 }

@@ -9,6 +9,15 @@ use crate::fixture::{Daemon, base, is_ticked, original_database, original_server
 async fn two_of_ours_make_one_sequence_of_ticks() -> Result<()> {
     let cluster = original_server().await?;
     original_database(&cluster, "db")?;
+    // A snapshot taken before the lock would be older than the ticks made while waiting for it.
+    cluster.psql(
+        "db",
+        "alter database db set default_transaction_isolation = 'repeatable read';
+         create table public.seen (isolation text);
+         create function public.look() returns trigger language plpgsql security definer as $$
+            begin insert into public.seen values (current_setting('transaction_isolation')); return null; end $$;
+         create trigger look after insert on pgq.tick for each row execute function public.look()",
+    )?;
     cluster.psql("db", "update pgq.queue set queue_ticker_max_count = 1, queue_ticker_max_lag = '0'")?;
     let lines = format!("{}ticker_period = 0.01\n", base(&cluster));
     let daemons = [Daemon::start(&lines)?, Daemon::start(&lines)?, Daemon::start(&lines)?];
@@ -28,6 +37,7 @@ async fn two_of_ours_make_one_sequence_of_ticks() -> Result<()> {
          where txid_snapshot_xmin(s) < txid_snapshot_xmin(p) or txid_snapshot_xmax(s) < txid_snapshot_xmax(p)",
     )?;
     assert_eq!(wrong.trim(), "0");
+    assert_eq!(cluster.psql("db", "select distinct isolation from public.seen")?.trim(), "read committed");
     for daemon in &daemons {
         assert!(!daemon.process.stderr().contains("ERROR"), "{}", daemon.process.stderr());
     }
