@@ -25,6 +25,8 @@ pub struct Settings {
     pub limits: BatchLimits,
     /// Seconds between looks when there is nothing to do.
     pub loop_delay: Duration,
+    /// Whether a worker with nothing left to do has ticks made when events wait.
+    pub tick_on_demand: bool,
     /// Root: time between global watermark events.
     pub global_watermark_period: Duration,
     /// Others: time between watermark reports to the provider.
@@ -130,6 +132,7 @@ impl Settings {
             loop_delay: Duration::try_from_secs_f64(delay)
                 .unwrap_or(Duration::from_secs(1))
                 .max(Duration::from_millis(50)),
+            tick_on_demand: config.get_bool("tick_on_demand", true)?,
             global_watermark_period: config.get_duration("global_wm_publish_period", 300.0)?,
             local_watermark_period: config.get_duration("local_wm_publish_period", 300.0)?,
             parallel_copies,

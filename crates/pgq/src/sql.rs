@@ -87,6 +87,9 @@ pub const FORCE_TICK: &str = "select pgq.force_tick($1::text)";
 /// Makes a tick if one is due.
 pub const TICKER: &str = "select pgq.ticker($1::text)";
 
+/// Makes a tick when an event waits; returns the newest tick. The original has no such function.
+pub const TICK_ON_DEMAND: &str = "select pgq.tick_on_demand($1::text)";
+
 /// Version of schema `pgq`.
 pub const VERSION: &str = "select pgq.version()";
 

@@ -1,9 +1,11 @@
 //! A tick at once, for somebody who waits for one and may make it: pgqd would make it within its period.
+//!
+//! [`OnDemand`] is for consumers that have nothing left to do, the functions for those that need a tick as a mark.
 
 use skytools::{Error, Result};
-use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
+use tokio_postgres::{Client, GenericClient};
 
 use crate::sql;
 
@@ -11,6 +13,50 @@ use crate::sql;
 const MAY_TICK: &str = "select pg_catalog.has_function_privilege('pgq.ticker(text)', 'execute') \
        and pg_catalog.has_table_privilege('pgq.tick', 'update') \
        and exists (select 1 from pgq.queue where queue_name = $1 and not queue_external_ticker and not queue_ticker_paused)";
+
+/// False also where the schema has no such function, as the original's.
+const MAY_DEMAND: &str = "select coalesce(pg_catalog.has_function_privilege( \
+     pg_catalog.to_regprocedure('pgq.tick_on_demand(text)')::pg_catalog.oid, 'execute'), false)";
+
+/// Whether the session of a consumer gets ticks on demand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OnDemand(bool);
+
+impl OnDemand {
+    /// Nobody asks for any.
+    pub const NEVER: OnDemand = OnDemand(false);
+
+    /// Asks the server whether it has the function and the login may call it.
+    ///
+    /// # Errors
+    /// The connection is lost.
+    pub async fn of<C: GenericClient + Sync>(client: &C) -> Result<OnDemand> {
+        Ok(OnDemand(client.query_typed_one(MAY_DEMAND, &[]).await?.try_get(0)?))
+    }
+
+    /// Whether [`OnDemand::look`] is of use.
+    pub fn is_possible(self) -> bool {
+        self.0
+    }
+
+    /// The newest tick of the queue; one made just now when events wait. `None` when it cannot be told.
+    ///
+    /// One cheap call outside of a transaction. Whoever knows how far it has come need not ask for a batch while no
+    /// newer tick is there.
+    ///
+    /// # Errors
+    /// Whatever the server reports.
+    pub async fn look<C: GenericClient + Sync>(self, client: &C, queue: &str) -> Result<Option<i64>> {
+        if !self.0 {
+            return Ok(None);
+        }
+        let row = client
+            .query_typed_one(sql::TICK_ON_DEMAND, &[(&queue, Type::TEXT)])
+            .await
+            .map_err(|e| Error::from(e).context(format!("looking for events of queue \"{queue}\"")))?;
+        Ok(row.try_get(0)?)
+    }
+}
 
 /// The lock under which pgqd ticks; the same two numbers as there.
 const PGQD_LOCK: &str = "select pg_catalog.pg_try_advisory_xact_lock(1885827428, 1)";

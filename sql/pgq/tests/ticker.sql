@@ -23,8 +23,57 @@ begin
     assert pgq.ticker('q') is not null;
 end $$;
 
+-- on demand: as soon as an event waits
+do $$
+declare
+    _newest int8 := pgq.tick_on_demand('q');
+begin
+    assert _newest = (select max(tick_id) from pgq.tick where tick_queue = 1);
+    perform pgq.insert_event('q', 't', 'now');
+    perform backdate('1 second');
+    assert pgq.ticker('q') is null, 'not due';
+    assert pgq.tick_on_demand('q') = _newest + 1;
+    perform backdate('1 second');
+    assert pgq.tick_on_demand('q') = _newest + 1, 'nothing waits';
+    perform pgq.insert_event('q', 't', 'not yet');
+    update pgq.tick set tick_time = clock_timestamp() + '1 hour' where tick_id = _newest + 1 and tick_queue = 1;
+    assert pgq.tick_on_demand('q') = _newest + 1, 'the last tick is too young';
+    update pgq.tick set tick_time = clock_timestamp() - '1 second'::interval where tick_id = _newest + 1 and tick_queue = 1;
+    update pgq.queue set queue_ticker_paused = true where queue_name = 'q';
+    assert pgq.tick_on_demand('q') = _newest + 1, 'paused';
+    update pgq.queue set queue_ticker_paused = false, queue_external_ticker = true where queue_name = 'q';
+    assert pgq.tick_on_demand('q') = _newest + 1, 'ticked by somebody else';
+    update pgq.queue set queue_external_ticker = false where queue_name = 'q';
+    assert pgq.tick_on_demand('q') = _newest + 2;
+    begin
+        perform pgq.tick_on_demand('nope');
+        assert false;
+    exception when raise_exception then
+        assert sqlerrm = 'no such queue';
+    end;
+end $$;
+
+-- a transaction that keeps its snapshot
+insert into pgq.tick (tick_queue, tick_id, tick_event_seq) select 1, nextval('pgq.event_1_tick_seq'), pgq.seq_getval('pgq.event_1_id_seq');
+select pgq.force_tick('q');
+begin isolation level repeatable read;
+do $$
+declare
+    _newest int8 := (select max(tick_id) from pgq.tick where tick_queue = 1);
+begin
+    perform nextval('pgq.event_1_tick_seq'), nextval('pgq.event_1_tick_seq');
+    assert pgq.tick_on_demand('q') = _newest;
+    assert pgq.ticker('q') = _newest + 3, 'numbers that nobody uses are in nobody''s way';
+    assert (select count(*) from pgq.tick where tick_queue = 1 and tick_id > _newest) = 1;
+    perform pgq.create_queue('another');
+    assert pgq.drop_queue('another') = 1;
+end $$;
+commit;
+
 select pgq.create_queue('broken'), pgq.create_queue('z');
-drop sequence pgq.event_2_tick_seq;
+do $$ begin
+    execute 'drop sequence ' || (select queue_tick_seq from pgq.queue where queue_name = 'broken');
+end $$;
 update pgq.tick set tick_time = tick_time - '1 hour'::interval;
 \set VERBOSITY terse
 do $$ begin
@@ -40,6 +89,6 @@ begin
     assert txid_current_if_assigned() is not null;
 end $$;
 begin;
-select pgq.ticker('q');
+select pgq.ticker('q'), pgq.tick_on_demand('q');
 do $$ begin assert txid_current_if_assigned() is null; end $$;
 commit;

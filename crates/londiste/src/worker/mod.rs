@@ -36,7 +36,7 @@ use std::time::{Duration, Instant};
 
 use pgq::batch::{BatchInfo, BatchLimits, finish_batch, next_backlog, next_batch};
 use pgq::cascade::{self, ConsumerState, NodeInfo};
-use pgq::tick::tick_if_due;
+use pgq::tick::{OnDemand, tick_if_due};
 use skytools::config::Config;
 use skytools::db::Connection;
 use skytools::log::Stats;
@@ -91,6 +91,13 @@ struct Provider {
     location: String,
     connection: Connection,
     style: SourceStyle,
+    demand: OnDemand,
+}
+
+/// A round has found nothing to do: until something happens, one call tells whether the next would.
+struct CaughtUp {
+    at: Instant,
+    tick: i64,
 }
 
 /// The worker of one node.
@@ -119,6 +126,7 @@ pub struct Worker {
     pace: Pace,
     /// Something is expected soon: the next idle wait is short.
     expectant: bool,
+    caught_up: Option<CaughtUp>,
 }
 
 impl Worker {
@@ -148,6 +156,7 @@ impl Worker {
             last_poke: None,
             pace: Pace::default(),
             expectant: false,
+            caught_up: None,
         })
     }
 
@@ -191,11 +200,17 @@ impl Worker {
             settings.connect_node(&state.provider_node, &state.provider_location, &settings.consumer).await?;
         let style = SourceStyle::load(&*connection).await?;
         session::prepare_reader(&*connection).await?;
+        let demand = if settings.tick_on_demand && settings.limits == BatchLimits::default() {
+            OnDemand::of(&*connection).await?
+        } else {
+            OnDemand::NEVER
+        };
         self.provider = Some(Provider {
             node: state.provider_node.clone(),
             location: state.provider_location.clone(),
             connection,
             style,
+            demand,
         });
         // How the provider writes values decides how this session reads them.
         if let Some(target) = &mut self.target {
@@ -452,6 +467,20 @@ impl Worker {
         }
     }
 
+    /// Whether a whole round would still find nothing, as far as one call can tell. It is due after `loop_delay` in any case,
+    /// for what an operator may have changed.
+    async fn nothing_new(&self) -> Result<bool> {
+        let (Some(known), Some(provider), true) = (&self.caught_up, &self.provider, self.target.is_some())
+        else {
+            return Ok(false);
+        };
+        if known.at.elapsed() >= self.settings.loop_delay {
+            return Ok(false);
+        }
+        let newest = provider.demand.look(&*provider.connection, &self.settings.queue).await?;
+        Ok(newest.is_some_and(|newest| newest <= known.tick))
+    }
+
     async fn replay(&mut self, turn: &mut Turn, state: &ConsumerState, node: &NodeInfo) -> Result<Work> {
         self.open_provider(state).await?;
         let role = self.prepare_target().await?;
@@ -481,6 +510,18 @@ impl Worker {
                 && self.poke_provider(every).await?
             {
                 return Ok(Work::More);
+            }
+            let provider = self.provider()?;
+            if provider.demand.is_possible() && !self.expectant && turn.looping {
+                // An event that comes right after a batch waits a little, for others to be in its batch.
+                if self.pace.may_ask()
+                    && provider.demand.look(&*provider.connection, &settings.queue).await?
+                        > Some(state.completed_tick)
+                {
+                    return Ok(Work::More);
+                }
+                self.caught_up = Some(CaughtUp { at: Instant::now(), tick: state.completed_tick });
+                return Ok(Work::Idle);
             }
             if self.pace.under_load() && tick_if_due(&self.provider()?.connection, &settings.queue).await? {
                 return Ok(Work::More);
@@ -523,7 +564,7 @@ impl Worker {
         }
         finish_batch(&*provider.connection, batch.batch_id).await?;
         self.publish_watermark(node, batch.tick_id).await?;
-        self.pace.applied(done.events);
+        self.pace.applied(done.events, begun.elapsed());
         describe(&mut turn.stats, &done, begun.elapsed());
         Ok(Work::More)
     }
@@ -541,6 +582,10 @@ fn describe(stats: &mut Stats, done: &batch::Done, took: Duration) {
 
 impl Job for Worker {
     async fn work(&mut self, turn: &mut Turn) -> Result<Work> {
+        if turn.looping && self.nothing_new().await? {
+            return Ok(Work::Idle);
+        }
+        self.caught_up = None;
         self.expectant = false;
         let Some(state) = self.own_state(&turn.signals).await? else { return Ok(Work::Idle) };
         let client = &*self.target()?.connection;
@@ -580,12 +625,14 @@ impl Job for Worker {
             ..new
         });
         self.filters = Filters { tables: Filter::tables(config)?, sequences: Filter::sequences(config)? };
+        self.caught_up = None;
         Ok(())
     }
 
     async fn reset(&mut self) {
         self.target = None;
         self.provider = None;
+        self.caught_up = None;
     }
 
     async fn failed(&mut self, error: &Error) {
@@ -615,10 +662,18 @@ impl Job for Worker {
         if self.target.as_ref().is_some_and(|t| t.opened.elapsed() >= self.settings.connection_lifetime) {
             self.reset().await;
         }
-        let delay = if self.expectant { delay.min(LOOK_AGAIN) } else { self.pace.wait(delay) };
+        let cheap = self.caught_up.is_some();
+        let delay = if self.expectant { delay.min(LOOK_AGAIN) } else { self.pace.wait(delay, cheap) };
+        let begun = Instant::now();
         tokio::select! {
             wake = signals.sleep(delay) => wake,
-            () = self.ear.wait(delay) => if signals.stop_requested() { Wake::Stop } else { Wake::Elapsed },
+            () = self.ear.wait(delay) => {
+                if begun.elapsed() < delay {
+                    // The bell: something here has changed, which a look at the queue does not show.
+                    self.caught_up = None;
+                }
+                if signals.stop_requested() { Wake::Stop } else { Wake::Elapsed }
+            }
         }
     }
 

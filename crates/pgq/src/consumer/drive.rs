@@ -8,6 +8,7 @@ use skytools::db::ConnectString;
 use skytools::{Error, Result};
 use tokio_postgres::Transaction;
 
+use super::pace::Pace;
 use super::{Batch, BatchStats, CallbackResult, Consumer, ConsumerStats, Handler, Outcome, Session};
 use crate::Event;
 use crate::batch::BatchInfo;
@@ -165,13 +166,18 @@ impl Consumer {
         let mut shutdown = pin!(shutdown);
         let mut session = self.session();
         let mut pause = self.backoff.0;
+        let mut pace = Pace::default();
+        let mut waited = false;
         loop {
+            // What is there already is taken first; and a consumer that is busy needs no more ticks than there are.
+            let next = if waited { session.awaited_batch() } else { session.next_batch() };
             // Asking for a batch may be abandoned anywhere: at worst it is open and will be handed out again.
             let next = tokio::select! {
                 biased;
                 () = &mut shutdown => return Ok(self.stats()),
-                next = session.next_batch() => next,
+                next = next => next,
             };
+            waited = false;
             let outcome = match next {
                 Ok(None) => Ok(None),
                 Ok(Some(info)) => step.run(&mut session, info).await.map(Some),
@@ -180,6 +186,7 @@ impl Consumer {
             let wait = match outcome {
                 Ok(Some(done)) => {
                     pause = self.backoff.0;
+                    pace.finished(done.events);
                     tracing::debug!(
                         batch = done.batch_id,
                         tick = done.tick_id,
@@ -189,7 +196,10 @@ impl Consumer {
                     Duration::ZERO
                 }
                 Ok(None) if self.until_idle => return Ok(self.stats()),
-                Ok(None) => self.poll_interval,
+                Ok(None) => {
+                    waited = true;
+                    pace.wait(self.poll_interval, session.looks_cheaply())
+                }
                 Err(error) => {
                     // Half-read batches and half-done transactions end with their connections.
                     session.reset();

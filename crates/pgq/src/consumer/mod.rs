@@ -47,6 +47,7 @@
 
 mod batch;
 mod drive;
+mod pace;
 mod program;
 mod session;
 mod settings;
@@ -111,6 +112,7 @@ pub struct Consumer {
     limits: BatchLimits,
     filter: Option<String>,
     poll_interval: Duration,
+    tick_on_demand: bool,
     backoff: (Duration, Duration),
     retry_all: bool,
     until_idle: bool,
@@ -127,6 +129,7 @@ impl Consumer {
             limits: BatchLimits::default(),
             filter: None,
             poll_interval: Duration::from_millis(250),
+            tick_on_demand: true,
             backoff: (Duration::from_millis(250), Duration::from_secs(20)),
             retry_all: false,
             until_idle: false,
@@ -149,11 +152,25 @@ impl Consumer {
         self
     }
 
-    /// How long to wait before asking again when there was no batch; 250 ms unless set.
+    /// How long to wait before asking again when there was no batch; 250 ms unless set. For a few seconds after an
+    /// event it is asked every 10 ms, unless ticks on demand are [switched off](Consumer::tick_on_demand) or cannot be had.
     #[must_use]
     pub fn poll_interval(mut self, interval: Duration) -> Self {
         self.poll_interval = interval;
         self
+    }
+
+    /// Whether the consumer has ticks made when it has nothing left to do and events wait (`pgq.tick_on_demand`), instead
+    /// of waiting for the ticker. It does unless told otherwise, where the server has the function and the login may call
+    /// it, and no [limits](Consumer::limits) ask for larger or later batches.
+    #[must_use]
+    pub fn tick_on_demand(mut self, demand: bool) -> Self {
+        self.tick_on_demand = demand;
+        self
+    }
+
+    fn demands_ticks(&self) -> bool {
+        self.tick_on_demand && self.limits == BatchLimits::default()
     }
 
     /// The pause after a failure: it begins with `first` and doubles up to `longest` (250 ms and 20 s unless set).

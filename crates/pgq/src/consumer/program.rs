@@ -2,12 +2,13 @@
 
 use std::future::Future;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use skytools::config::Config;
-use skytools::service::{Job, Signals, Turn, Work, run_loop};
+use skytools::service::{Job, Signals, Turn, Wake, Work, run_loop};
 use skytools::{Error, Result};
 
+use super::pace::Pace;
 use super::{Batch, CallbackResult, Session, Settings};
 
 /// Options that every consumer program has.
@@ -43,6 +44,9 @@ pub struct ConsumerJob<H> {
     settings: Settings,
     session: Session,
     handler: H,
+    pace: Pace,
+    /// The last round found nothing, and some time has passed since.
+    waited: bool,
     /// End of the last batch that had events, or the start.
     busy: Instant,
     /// When idleness was last reported.
@@ -58,13 +62,29 @@ impl<H: Handler> ConsumerJob<H> {
         let settings = Settings::load(config, db_key)?;
         let session = settings.consumer().session();
         let now = Instant::now();
-        Ok(ConsumerJob { db_key: db_key.to_owned(), settings, session, handler, busy: now, reported: now })
+        Ok(ConsumerJob {
+            db_key: db_key.to_owned(),
+            settings,
+            session,
+            handler,
+            pace: Pace::default(),
+            waited: false,
+            busy: now,
+            reported: now,
+        })
     }
 }
 
 impl<H: Handler> Job for ConsumerJob<H> {
     async fn work(&mut self, turn: &mut Turn) -> Result<Work> {
-        let Some(info) = self.session.next_batch().await? else {
+        // Only who goes on for ever has ticks made: who ends when idle would find ever more.
+        let next = if self.waited && turn.looping {
+            self.session.awaited_batch().await?
+        } else {
+            self.session.next_batch().await?
+        };
+        self.waited = false;
+        let Some(info) = next else {
             if self.reported.elapsed() >= self.settings.keepalive {
                 turn.stats.put("idle", self.busy.elapsed().as_secs_f64());
                 self.reported = Instant::now();
@@ -74,6 +94,7 @@ impl<H: Handler> Job for ConsumerJob<H> {
         let mut batch = self.session.read(info).await?;
         let outcome = self.handler.batch(&mut batch).await;
         let done = self.session.finish_after(batch, outcome).await?;
+        self.pace.finished(done.events);
         turn.stats.increase("count", i64::try_from(done.events).unwrap_or(i64::MAX));
         turn.stats.put("duration", done.duration.as_secs_f64());
         if done.retried > 0 {
@@ -96,8 +117,14 @@ impl<H: Handler> Job for ConsumerJob<H> {
         Ok(())
     }
 
+    async fn idle(&mut self, signals: &Signals, delay: Duration) -> Wake {
+        self.waited = true;
+        signals.sleep(self.pace.wait(delay, self.session.looks_cheaply())).await
+    }
+
     async fn reset(&mut self) {
         self.session.reset();
+        self.waited = false;
     }
 }
 

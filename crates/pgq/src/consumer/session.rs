@@ -10,6 +10,7 @@ use tokio_postgres::{GenericClient, Transaction};
 use super::batch::Remains;
 use super::{Batch, BatchStats, CallbackError, CallbackResult, Consumer, Position, tracking};
 use crate::batch::{self, BatchInfo};
+use crate::tick::OnDemand;
 
 /// Connections of one consumer, for callers that drive batches themselves; the loops of [`Consumer`] are built
 /// on it. After any error call [`Session::reset`]: a batch half read leaves a connection busy.
@@ -34,11 +35,15 @@ pub struct Session {
     reader: Option<Connection>,
     /// Carries the callback's transaction. It must not be the reader: that one is busy while events stream.
     worker: Option<Connection>,
+    /// Whether the reader gets ticks on demand, once that was asked.
+    demand: Option<OnDemand>,
+    /// Up to this tick there is nothing left.
+    nothing_until: Option<i64>,
 }
 
 impl Session {
     pub(super) fn new(consumer: Consumer) -> Self {
-        Session { consumer, reader: None, worker: None }
+        Session { consumer, reader: None, worker: None, demand: None, nothing_until: None }
     }
 
     /// Opens the next batch, or takes up the open one. `None`: nothing yet.
@@ -51,6 +56,37 @@ impl Session {
             let reader = open(&mut self.reader, connect, name).await?;
             batch::next_batch(&**reader, queue, name, limits).await
         })
+    }
+
+    /// As [`Session::next_batch`], for a consumer that has found nothing and has waited: when events wait, a tick is
+    /// made for it ([`Consumer::tick_on_demand`]).
+    ///
+    /// # Errors
+    /// As [`next_batch`](batch::next_batch); no connection.
+    pub fn awaited_batch(&mut self) -> BoxFuture<'_, Result<Option<BatchInfo>>> {
+        Box::pin(async move {
+            let Consumer { connect, queue, name, .. } = &self.consumer;
+            let known = self.reader.as_ref().is_some_and(|c| !c.is_closed());
+            let reader = open(&mut self.reader, connect, name).await?;
+            let demand = match self.demand {
+                Some(demand) if known => demand,
+                _ if self.consumer.demands_ticks() => OnDemand::of(&**reader).await?,
+                _ => OnDemand::NEVER,
+            };
+            self.demand = Some(demand);
+            let newest = demand.look(&**reader, queue).await?;
+            if newest.is_some() && newest == self.nothing_until {
+                return Ok(None);
+            }
+            let batch = self.next_batch().await?;
+            self.nothing_until = if batch.is_none() { newest } else { None };
+            Ok(batch)
+        })
+    }
+
+    /// Whether looking for events costs little here.
+    pub(super) fn looks_cheaply(&self) -> bool {
+        self.demand.map_or_else(|| self.consumer.demands_ticks(), OnDemand::is_possible)
     }
 
     /// Begins to read the events of the batch that [`Session::next_batch`] opened.
@@ -156,6 +192,8 @@ impl Session {
     pub fn reset(&mut self) {
         self.reader = None;
         self.worker = None;
+        self.demand = None;
+        self.nothing_until = None;
     }
 
     /// The consumer this session works for.

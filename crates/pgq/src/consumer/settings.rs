@@ -22,6 +22,8 @@ pub struct Settings {
     pub limits: BatchLimits,
     /// `table_filter` as a condition, or `consumer_filter` as it stands, which wins.
     pub filter: Option<String>,
+    /// `tick_on_demand`: whether ticks are made for a consumer that waits (see [`Consumer::tick_on_demand`]).
+    pub tick_on_demand: bool,
     /// `keepalive_stats`: how often an idle consumer says that it lives.
     pub keepalive: Duration,
 }
@@ -60,14 +62,16 @@ impl Settings {
                 min_interval: config.get_opt("pgq_batch_collect_interval")?.map(Interval::new),
             },
             filter,
+            tick_on_demand: config.get_bool("tick_on_demand", true)?,
             keepalive: config.get_duration("keepalive_stats", 300.0)?,
         })
     }
 
     /// The consumer that these settings describe.
     pub fn consumer(&self) -> Consumer {
-        let consumer =
-            Consumer::new(self.connect.clone(), &self.queue, &self.consumer).limits(self.limits.clone());
+        let consumer = Consumer::new(self.connect.clone(), &self.queue, &self.consumer)
+            .limits(self.limits.clone())
+            .tick_on_demand(self.tick_on_demand);
         match &self.filter {
             Some(condition) => consumer.filter(condition),
             None => consumer,

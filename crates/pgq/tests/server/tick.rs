@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Result, ensure};
+use pgq::batch::{BatchLimits, Interval};
+use pgq::consumer::Outcome;
 use pgq::queue;
-use pgq::tick::{tick_if_due, tick_now};
+use pgq::tick::{OnDemand, tick_if_due, tick_now};
+use tokio::sync::oneshot;
 
 use crate::fixture::{Fixture, QUEUE, Schema};
 
@@ -55,13 +58,14 @@ async fn a_reader_may_only_ask() -> Result<()> {
     Ok(())
 }
 
-/// One ticker that takes no lock, as the original's daemon, several that come by [`tick_now`], and writers.
+/// Tickers that take no lock, as the original's daemon, one of them with a snapshot older than its call; some that come by
+/// [`tick_now`], some on demand; and writers.
 #[tokio::test(flavor = "multi_thread")]
 async fn numbers_and_snapshots_have_one_order() -> Result<()> {
     let f = Fixture::new(Schema::Ours).await?;
     let stop = Arc::new(AtomicBool::new(false));
     let mut tasks = Vec::new();
-    for nr in 0..6 {
+    for nr in 0..8 {
         let (client, stop) = (f.db.connect().await?, Arc::clone(&stop));
         tasks.push(tokio::spawn(async move {
             while !stop.load(Ordering::Relaxed) {
@@ -72,6 +76,20 @@ async fn numbers_and_snapshots_have_one_order() -> Result<()> {
                     }
                     1..3 => {
                         client.execute("select pgq.insert_event($1, 't', 'd')", &[&QUEUE]).await?;
+                    }
+                    3 => {
+                        client.batch_execute("begin isolation level repeatable read").await?;
+                        queue::force_tick(&client, QUEUE).await?;
+                        match queue::ticker(&client, QUEUE).await {
+                            Ok(_) => client.batch_execute("commit").await?,
+                            Err(e) if e.sqlstate().is_some_and(|s| s.code() == "40001") => {
+                                client.batch_execute("rollback").await?;
+                            }
+                            Err(e) => return Err(e.into()),
+                        }
+                    }
+                    4..6 => {
+                        OnDemand::of(&client).await?.look(&client, QUEUE).await?;
                     }
                     _ => {
                         tick_now(&client, QUEUE).await?;
@@ -103,5 +121,116 @@ async fn numbers_and_snapshots_have_one_order() -> Result<()> {
         .await?
         .get(0);
     ensure!(wrong == 0, "{wrong} ticks have older snapshots than the one before");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_snapshot_older_than_a_tick_makes_none() -> Result<()> {
+    let f = Fixture::new(Schema::Ours).await?;
+    let other = f.db.connect().await?;
+    other.batch_execute("begin isolation level repeatable read").await?;
+    queue::force_tick(&other, QUEUE).await?;
+    let made = f.tick().await?;
+    let refused = queue::ticker(&other, QUEUE).await;
+    ensure!(
+        refused.as_ref().is_err_and(|e| e.sqlstate().is_some_and(|s| s.code() == "40001")),
+        "{refused:?}"
+    );
+    other.batch_execute("rollback; begin isolation level serializable").await?;
+    queue::force_tick(&other, QUEUE).await?;
+    ensure!(
+        OnDemand::of(&other).await?.look(&other, QUEUE).await? == Some(made),
+        "not without a snapshot of its own"
+    );
+    ensure!(queue::ticker(&other, QUEUE).await? == Some(made + 1));
+    other.batch_execute("commit").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn on_demand_the_events_of_a_transaction_open_at_the_last_tick_count() -> Result<()> {
+    let f = Fixture::new(Schema::Ours).await?;
+    let demand = OnDemand::of(&f.client).await?;
+    ensure!(demand.is_possible());
+    let writers = [f.db.connect().await?, f.db.connect().await?];
+    for writer in &writers {
+        writer.batch_execute("begin").await?;
+        writer.execute("select pgq.insert_event($1, 't', 'late')", &[&QUEUE]).await?;
+    }
+    // The later of two transactions ends first, so that the other one is in the snapshot's list.
+    let [first, second] = &writers;
+    let before = f.tick().await?;
+    ensure!(demand.look(&f.client, QUEUE).await? == Some(before), "nothing can be seen yet");
+    for (nr, writer) in [(1, second), (2, first)] {
+        writer.batch_execute("commit").await?;
+        testkit::wait_for("a tick for the event", testkit::PATIENCE, || async {
+            Ok((demand.look(&f.client, QUEUE).await? == Some(before + nr)).then_some(()))
+        })
+        .await?;
+    }
+    // A transaction that wrote no event is nobody's business.
+    first.batch_execute("create table elsewhere (); drop table elsewhere").await?;
+    f.client.execute("update pgq.tick set tick_time = tick_time - '1 hour'::interval", &[]).await?;
+    ensure!(demand.look(&f.client, QUEUE).await? == Some(before + 2));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_consumer_needs_no_ticker() -> Result<()> {
+    let f = Fixture::new(Schema::Ours).await?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let mut stop = Some(stop);
+    f.client.execute("select pgq.insert_event($1, 't', '0')", &[&QUEUE]).await?;
+    let mut seen = 0;
+    let consumer = f.consumer()?;
+    let work = consumer.for_each_event(async move { stopped.await.unwrap_or_default() }, async |event| {
+        ensure_data(event.data(), seen)?;
+        seen += 1;
+        if seen == 3 {
+            stop.take().into_iter().for_each(|stop| stop.send(()).expect("running"));
+        } else {
+            f.client.execute("select pgq.insert_event($1, 't', $2)", &[&QUEUE, &seen.to_string()]).await?;
+        }
+        Ok(Outcome::Done)
+    });
+    let totals = tokio::time::timeout(testkit::PATIENCE, work).await??;
+    ensure!((totals.batches, totals.events) == (3, 3), "{totals:?}");
+    Ok(())
+}
+
+fn ensure_data(data: Option<&str>, wanted: u32) -> Result<()> {
+    ensure!(data == Some(wanted.to_string().as_str()), "{data:?} instead of {wanted}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn nobody_demands_ticks_who_shall_not() -> Result<()> {
+    let f = Fixture::new(Schema::Ours).await?;
+    f.client.execute("select pgq.insert_event($1, 't', 'd')", &[&QUEUE]).await?;
+    let patient = [
+        f.consumer()?.tick_on_demand(false),
+        f.consumer()?
+            .limits(BatchLimits { min_interval: Some(Interval::new("1 hour")), ..Default::default() }),
+        f.consumer()?.limits(BatchLimits { min_count: Some(2), ..Default::default() }),
+    ];
+    for consumer in patient {
+        ensure!(consumer.session().awaited_batch().await?.is_none(), "{consumer:?}");
+    }
+    // Where it cannot be had, the ticker is waited for.
+    let original = Fixture::new(Schema::Original).await?;
+    original.client.execute("select pgq.insert_event($1, 't', 'd')", &[&QUEUE]).await?;
+    ensure!(original.consumer()?.session().awaited_batch().await?.is_none());
+    let ticks: i64 = f.client.query_one("select count(*) from pgq.tick", &[]).await?.get(0);
+    ensure!(ticks == 1, "{ticks} ticks");
+
+    let mut session = f.consumer()?.session();
+    ensure!(session.awaited_batch().await?.is_some_and(|b| b.tick_id == 2));
+    session.reset();
+    ensure!(session.next_batch().await?.is_some_and(|b| b.tick_id == 2), "the same batch");
+    let role = format!("patient_{}", std::process::id());
+    f.client.batch_execute(&format!("create role {role} in role pgq_reader; set role {role}")).await?;
+    let may = OnDemand::of(&f.client).await;
+    f.client.batch_execute(&format!("reset role; drop role {role}")).await?;
+    ensure!(!may?.is_possible());
     Ok(())
 }
