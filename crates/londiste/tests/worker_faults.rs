@@ -171,6 +171,56 @@ async fn an_owner_without_superuser_rights_replicates() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_right_taken_away_in_mid_session_is_named_and_nothing_is_lost() -> Result<()> {
+    let cluster = testkit::own_cluster(|b| b.conf("fsync = off")).await?;
+    cluster.psql("postgres", "create role app login")?;
+    let nodes = nodes(cluster, Some("app")).await?;
+    // Only with the replica role are changes applied as sets, inserts by COPY straight into the table.
+    nodes.cluster.psql(
+        "l",
+        "alter function londiste.set_session_replication_role(text, boolean) owner to postgres;
+         grant usage on schema londiste to postgres",
+    )?;
+    let (root, leaf) = (testkit::connect(&nodes.root).await?, testkit::connect(&nodes.leaf).await?);
+    for client in [&root, &leaf] {
+        client.batch_execute("create table t (id int primary key, v text)").await?;
+    }
+    admin(&root, "select * from londiste.local_add_table('q', 'public.t')").await?;
+    admin(&leaf, "select * from londiste.global_add_table('q', 'public.t')").await?;
+    admin(&leaf, "select * from londiste.local_add_table('q', 'public.t')").await?;
+    let worker = nodes.worker()?;
+    let ticker = tokio::spawn(Nodes::ticks(nodes.root.clone()));
+    root.batch_execute("insert into t select g, 'first' from generate_series(1, 1000) g").await?;
+    ensure!(nodes.until_same("t").await? == 1000);
+    wait_for("the table to be replicated", PATIENCE, || async {
+        let sql = "select merge_state = 'ok' and custom_snapshot is null from londiste.table_info";
+        Ok(leaf.query_one(sql, &[]).await?.get::<_, bool>(0).then_some(()))
+    })
+    .await?;
+    // The session knows the table now, and how to write into it.
+    root.batch_execute("insert into t select g, 'second' from generate_series(1001, 2000) g").await?;
+    ensure!(nodes.until_same("t").await? == 2000);
+    leaf.batch_execute("revoke insert on t from app").await?;
+    root.batch_execute(
+        "insert into t select g, 'third' from generate_series(2001, 3000) g; update t set v = 'late' where id = 1",
+    )
+    .await?;
+    let error = wait_for("an error to be recorded", PATIENCE, || async {
+        let sql = "select cur_error from pgq_node.local_state where consumer_name = 'leaf_w'";
+        Ok(leaf.query_one(sql, &[]).await?.get::<_, Option<String>>(0))
+    })
+    .await?;
+    ensure!(error.contains("public.t") && error.contains("permission denied for table t"), "{error}");
+    let sql = "select count(*), count(*) filter (where v = 'late') from t";
+    let row = leaf.query_one(sql, &[]).await?;
+    ensure!((row.get::<_, i64>(0), row.get::<_, i64>(1)) == (2000, 0), "part of a batch was applied");
+    leaf.batch_execute("grant insert on t to app").await?;
+    ensure!(nodes.until_same("t").await? == 3000);
+    ticker.abort();
+    worker.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_schemas_of_the_original_serve_as_well() -> Result<()> {
     // Says which packages to install when they are missing.
     testkit::debian_originals()?;

@@ -149,15 +149,29 @@ impl Event {
         self.spans[1].map(|(start, end)| self.row.slice(start as usize..end as usize))
     }
 
+    /// The bytes of `ev_type`, for a look at each of very many events. They are UTF-8.
+    pub fn type_bytes(&self) -> Option<&[u8]> {
+        self.slice(0)
+    }
+
+    /// The bytes of `ev_data`, as [`Event::type_bytes`].
+    pub fn data_slice(&self) -> Option<&[u8]> {
+        self.slice(1)
+    }
+
     /// A copy with a buffer of its own, which keeps no neighbouring events in memory.
     #[must_use]
     pub fn detached(&self) -> Self {
         Event { row: Bytes::copy_from_slice(&self.row), ..self.clone() }
     }
 
-    fn text(&self, field: usize) -> Option<&str> {
+    fn slice(&self, field: usize) -> Option<&[u8]> {
         let (start, end) = self.spans[field]?;
-        let bytes = &self.row[start as usize..end as usize];
+        Some(&self.row[start as usize..end as usize])
+    }
+
+    fn text(&self, field: usize) -> Option<&str> {
+        let bytes = self.slice(field)?;
         Some(std::str::from_utf8(bytes).unwrap_or_else(|_| unreachable!("checked when the event was built")))
     }
 }

@@ -24,12 +24,7 @@ pub fn escape_text_into(out: &mut String, value: &str) {
     let mut rest = value;
     while let Some(at) = rest.bytes().position(needs_escape) {
         out.push_str(&rest[..at]);
-        out.push_str(match rest.as_bytes()[at] {
-            b'\t' => "\\t",
-            b'\n' => "\\n",
-            b'\r' => "\\r",
-            _ => "\\\\",
-        });
+        out.push_str(escape(rest.as_bytes()[at]).unwrap_or_default());
         rest = &rest[at + 1..];
     }
     out.push_str(rest);
@@ -49,8 +44,19 @@ pub fn push_line<V: AsRef<str>>(out: &mut String, values: impl IntoIterator<Item
     out.push('\n');
 }
 
+/// What stands for a byte that may not stand for itself.
+pub fn escape(byte: u8) -> Option<&'static str> {
+    match byte {
+        b'\t' => Some("\\t"),
+        b'\n' => Some("\\n"),
+        b'\r' => Some("\\r"),
+        b'\\' => Some("\\\\"),
+        _ => None,
+    }
+}
+
 fn needs_escape(byte: u8) -> bool {
-    matches!(byte, b'\\' | b'\t' | b'\n' | b'\r')
+    escape(byte).is_some()
 }
 
 /// Undoes the escapes of one value; `None` for `\N`.

@@ -134,7 +134,8 @@ pub fn decode(text: &str) -> Result<Cow<'_, str>> {
     Ok(Cow::Owned(decoded))
 }
 
-fn hex(digit: u8) -> Option<u8> {
+/// The value of a hexadecimal digit of either case.
+pub fn hex(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),
         b'a'..=b'f' => Some(digit - b'a' + 10),

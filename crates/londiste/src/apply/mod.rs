@@ -187,6 +187,8 @@ pub struct Applier<'c> {
     memory: usize,
     /// Key and row of the change under way.
     scratch: String,
+    /// The same of one that is not taken apart.
+    line: set::Line,
     turns: u32,
 }
 
@@ -212,6 +214,7 @@ impl<'c> Applier<'c> {
             folded_bytes: 0,
             memory: set::MAX_FOLDED,
             scratch: String::new(),
+            line: set::Line::default(),
             turns: 0,
         }
     }

@@ -10,7 +10,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::stream::{FuturesOrdered, StreamExt};
 use futures_util::{FutureExt, SinkExt, Stream};
 use pgq::change::Op;
-use skytools::{Error, Result};
+use skytools::{Error, ErrorKind, Result};
 use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, Statement};
 
@@ -78,6 +78,7 @@ impl Purpose {
         } else {
             String::new()
         };
+        let error = permitted(error, &self.table);
         let hinted = error.hint_text().is_some();
         let error = error.context(format!(
             "[ev_id={},ev_txid={}]{more} {verb} {} failed",
@@ -88,6 +89,16 @@ impl Purpose {
         }
         error.hint("correct the row on this node, or copy the table again with \"londiste INI resync TABLE\"")
     }
+}
+
+/// The error; when a right is missing, with what to do about it.
+fn permitted(error: Error, table: &str) -> Error {
+    if error.kind() != ErrorKind::Permission || error.hint_text().is_some() {
+        return error;
+    }
+    error.hint(format!(
+        "grant select, insert, update, delete, truncate on {table} to the login of this worker, which then goes on by itself"
+    ))
 }
 
 /// What has been applied.
@@ -362,13 +373,13 @@ impl<'c> Pipeline<'c> {
             (Subject::Change(purpose), Err(failure)) => Err(purpose.blame(failure.error)),
             (Subject::Stage(table), Err(failure)) => {
                 self.failed_stage = Some(Arc::clone(&table));
-                Err(failure.error.context(format!("staging changes of {table}")))
+                Err(permitted(failure.error, &table).context(format!("staging changes of {table}")))
             }
             (Subject::Set(table), Err(failure)) => {
                 if !failure.connection {
                     self.failed_stage = Some(Arc::clone(&table));
                 }
-                Err(failure.error.context(format!("applying changes as a set of {table}")))
+                Err(permitted(failure.error, &table).context(format!("applying changes as a set of {table}")))
             }
         }
     }
@@ -391,6 +402,10 @@ mod tests {
         let kept = purpose(Op::Insert, 3).blame(Error::data("x").hint("mine"));
         assert_eq!(kept.hint_text(), Some("mine"));
         assert!(kept.to_string().contains("one of the 2 after it"));
+        let denied = Error::new(ErrorKind::Permission, "permission denied for table t");
+        let denied = purpose(Op::Insert, 1).blame(denied);
+        let grant = "grant select, insert, update, delete, truncate on public.t";
+        assert!(denied.hint_text().is_some_and(|hint| hint.starts_with(grant)));
     }
 
     #[test]

@@ -23,6 +23,14 @@ struct Route {
 }
 
 impl Route {
+    /// Whether every change of a row by that transaction is applied, whatever it is.
+    fn is_plain(&self, txid: i64) -> bool {
+        self.repeated.is_none()
+            && self.handler.applies_rows()
+            && !self.handler.single_events()
+            && !self.snapshot.as_ref().is_some_and(|s| s.contains(txid))
+    }
+
     /// Whether the row that the change leaves has to replace whatever is there.
     fn replaces(&self, change: &RowChange<'_>, txid: i64) -> bool {
         matches!(change.op, Op::Insert | Op::Update)
@@ -88,14 +96,20 @@ impl Routes {
                 "find the program that calls pgq.event_retry on this queue under the worker's consumer name",
             ));
         }
-        if !change::is_row_change(event) {
-            return Ok(Outcome::NotARow);
-        }
         let named = match event.extra1() {
             Some(name) if name.contains('.') => self.0.get(name),
             Some(name) => self.0.get(&format!("public.{name}")),
             None => None,
         };
+        if let Some(route) = named
+            && route.is_plain(event.txid())
+            && applier.apply_quickly(event, &route.dest).await?
+        {
+            return Ok(Outcome::Applied);
+        }
+        if !change::is_row_change(event) {
+            return Ok(Outcome::NotARow);
+        }
         if named.is_none() && event.extra1().is_some() {
             return Ok(Outcome::Ignored);
         }

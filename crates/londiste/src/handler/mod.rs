@@ -41,6 +41,11 @@ pub trait Handler: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether [`Handler::replay`] says [`Replay::Apply`] to every change of a row, so that it need not be asked.
+    fn applies_rows(&self) -> bool {
+        false
+    }
+
     /// Words that `add-table` passes on to the trigger.
     fn trigger_args(&self) -> Vec<String> {
         Vec::new()

@@ -44,6 +44,10 @@ impl Handler for Plain {
         "londiste"
     }
 
+    fn applies_rows(&self) -> bool {
+        true
+    }
+
     fn replay(&self, change: &RowChange<'_>) -> Result<Replay> {
         if change.op == Op::Truncate && self.ignore_truncate {
             tracing::info!(table = %change.table, "truncate ignored (ignore_truncate=1)");

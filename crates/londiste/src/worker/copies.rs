@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use skytools::pidfile::{self, Status};
+use tokio::runtime::Handle;
 use tokio::task::{Id, JoinSet};
 
 use crate::copy::{Copier, Ended, Progress};
@@ -25,11 +26,14 @@ pub(super) struct Copies {
     tasks: JoinSet<Ended>,
     running: HashMap<Id, Running>,
     bell: Bell,
+    /// Where they run.
+    runtime: Handle,
 }
 
 impl Copies {
-    pub fn new(bell: Bell) -> Self {
-        Copies { tasks: JoinSet::new(), running: HashMap::new(), bell }
+    /// Copies will run on the threads of that runtime.
+    pub fn new(bell: Bell, runtime: Handle) -> Self {
+        Copies { tasks: JoinSet::new(), running: HashMap::new(), bell, runtime }
     }
 
     /// Tables with a running copy.
@@ -84,7 +88,7 @@ impl Copies {
         tracing::info!(table, "starting the copy");
         let mut copier = Copier::new(Arc::clone(settings), table, self.bell.clone());
         let progress = copier.progress();
-        let handle = self.tasks.spawn(async move { copier.run().await });
+        let handle = self.tasks.spawn_on(async move { copier.run().await }, &self.runtime);
         self.running.insert(handle.id(), Running { table: table.to_owned(), progress });
     }
 

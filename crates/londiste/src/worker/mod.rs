@@ -30,6 +30,7 @@ mod pace;
 mod reposition;
 mod system;
 
+use std::convert::Infallible;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -42,7 +43,8 @@ use skytools::db::Connection;
 use skytools::log::Stats;
 use skytools::service::{Job, Signals, Turn, Wake, Work, run_loop};
 use skytools::{Error, ErrorKind, Result};
-use tokio::task::JoinSet;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use tokio_postgres::types::Type;
 
 pub use command::{Args, command};
@@ -130,17 +132,17 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker; nothing is opened yet.
+    /// A worker; nothing is opened yet. Its copies will run on that runtime.
     ///
     /// # Errors
     /// A missing or malformed key.
-    pub fn new(config: &Config) -> Result<Self> {
+    pub fn new(config: &Config, copies: Handle) -> Result<Self> {
         let bell = Bell::new();
         Ok(Worker {
             settings: Arc::new(Settings::read(config)?),
             filters: Filters { tables: Filter::tables(config)?, sequences: Filter::sequences(config)? },
             ear: bell.listen(),
-            copies: Copies::new(bell.clone()),
+            copies: Copies::new(bell.clone(), copies),
             bell,
             target: None,
             provider: None,
@@ -688,19 +690,50 @@ impl Job for Worker {
 /// # Errors
 /// A missing key; a failure when `loop_delay` says that there is only one round.
 pub async fn run(mut config: Config, signals: Signals) -> Result<ExitCode> {
-    let worker = Worker::new(&config)?;
+    let worker = Worker::new(&config, Handle::current())?;
     let name = config.job_name();
-    // As a task, on the threads that serve its connections: what one of them has read is then looked at by the same
-    // thread at once, without waking another for every few kilobytes. The set ends it with the caller's future: a worker
-    // that nobody waits for any more must not go on.
-    let mut work = JoinSet::new();
-    work.spawn(async move { run_loop(&name, &mut config, &signals, worker).await });
-    match work.join_next().await {
-        Some(Ok(ended)) => ended.map(|()| ExitCode::SUCCESS),
-        Some(Err(lost)) => match lost.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(lost) => Err(Error::new(ErrorKind::Internal, "the worker was cancelled").with_source(lost)),
+    // A thread of its own for the worker and its connections: what one of them has read is then looked at by the same
+    // thread at once. Between the threads of one runtime every few kilobytes wake another one.
+    let (waits, gone) = oneshot::channel::<Infallible>();
+    let (tell, ended) = oneshot::channel();
+    let thread = std::thread::Builder::new()
+        .name("worker".to_owned())
+        .spawn(move || {
+            let outcome = on_this_thread(async {
+                tokio::select! {
+                    outcome = run_loop(&name, &mut config, &signals, worker) => outcome,
+                    // A worker that nobody waits for any more must not go on.
+                    _ = gone => Ok(()),
+                }
+            });
+            tell.send(outcome).ok();
+        })
+        .map_err(|e| Error::new(ErrorKind::System, "cannot start the worker's thread").with_source(e))?;
+    let outcome = ended.await;
+    drop(waits);
+    match outcome {
+        Ok(outcome) => outcome.map(|()| ExitCode::SUCCESS),
+        // Its end of the channel is gone, so it is ending.
+        Err(_) => match thread.join() {
+            Err(panic) => std::panic::resume_unwind(panic),
+            Ok(()) => Err(Error::new(ErrorKind::Internal, "the worker ended without a word")),
         },
-        None => Err(Error::new(ErrorKind::Internal, "the worker was not started")),
     }
+}
+
+/// Runs the future, and the tasks that it spawns, on this thread.
+fn on_this_thread(work: impl Future<Output = Result<()>>) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Error::new(ErrorKind::System, "cannot start the worker's runtime").with_source(e))?;
+    let outcome = runtime.block_on(async {
+        let outcome = work.await;
+        // Connections that have been dropped say good-bye.
+        tokio::task::yield_now().await;
+        outcome
+    });
+    // A blocking call that hangs must not keep the process from ending.
+    runtime.shutdown_background();
+    outcome
 }

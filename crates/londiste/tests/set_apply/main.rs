@@ -196,9 +196,13 @@ fn fill(sql: &str, schema: &str, table: usize) -> String {
 }
 
 async fn play(applier: &mut Applier<'_>, steps: &[Step], schema: &str) -> skytools::Result<Counts> {
-    for step in steps {
+    for (nth, step) in steps.iter().enumerate() {
         match step {
             Step::Change { table, event } => {
+                // Every third is taken apart, although it need not be.
+                if nth % 3 > 0 && applier.apply_quickly(event, &dest(schema, *table)).await? {
+                    continue;
+                }
                 let Some(change) = change::decode(event)? else {
                     return Err(skytools::Error::data("the history has an event that changes no row"));
                 };

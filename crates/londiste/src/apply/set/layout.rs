@@ -61,6 +61,21 @@ impl Layout {
         self.staged.iter().map(|&(at, _)| &*self.names[at]).collect()
     }
 
+    /// The columns as the events name them.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(|name| &**name)
+    }
+
+    /// Where the columns of the table's key are, in the key's order.
+    pub fn key(&self) -> &[usize] {
+        &self.key
+    }
+
+    /// Whether all columns that the events carry are staged.
+    pub fn is_staged_whole(&self) -> bool {
+        self.staged.len() == self.names.len()
+    }
+
     /// Appends the values of an insert or update, which has passed [`Layout::fits`], as a line of COPY.
     pub fn encode_row(&self, change: &RowChange<'_>, out: &mut String) {
         for (nth, &(at, _)) in self.staged.iter().enumerate() {
@@ -83,7 +98,9 @@ impl Layout {
             } else {
                 change.columns[at].1.as_deref()
             };
-            let Some(text) = value.filter(|text| rules.is_canonical(nth, text)) else { return false };
+            let Some(text) = value.filter(|text| rules.is_canonical(nth, text.as_bytes())) else {
+                return false;
+            };
             if nth > 0 {
                 out.push('\t');
             }

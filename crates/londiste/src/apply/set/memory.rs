@@ -7,9 +7,11 @@ use pgq::change::{self, Op, RowChange};
 use skytools::{Error, ErrorKind, Result};
 
 use super::accept::Rules;
+use super::decide::Mode;
 use super::flush::{self, Flush};
 use super::layout::Layout;
 use super::net::{Fate, Folding, Net};
+use super::quick::{Line, Quick};
 use super::state::InMemory;
 use crate::apply::Applier;
 
@@ -41,7 +43,8 @@ impl Applier<'_> {
         let folds = set.layout.as_ref().filter(|_| set.may_fold);
         match folds.and_then(|layout| Some((rules(layout)?, layout.clone()))) {
             Some((rules, layout)) => {
-                set.folded = Some(InMemory { net: Net::new(), rules, layout, numbered: set.layouts });
+                let quick = Quick::new(&layout, &known.shape, &set.facts).map(Arc::new);
+                set.folded = Some(InMemory { net: Net::new(), rules, quick, layout, numbered: set.layouts });
             }
             None => set.staging = true,
         }
@@ -98,14 +101,68 @@ impl Applier<'_> {
         if self.scratch.capacity() > LARGE {
             self.scratch = String::new();
         }
+        self.after_folding().await
+    }
+
+    /// As [`Applier::apply`], straight from an event that every handler of its table would have applied; false when
+    /// it has to be decoded and applied, nothing having been done.
+    ///
+    /// # Errors
+    /// The failure of an earlier change.
+    pub async fn apply_quickly(&mut self, event: &Event, dest: &str) -> Result<bool> {
+        if !self.sets || !self.fold_quickly(event, dest) {
+            return Ok(false);
+        }
+        self.after_folding().await?;
+        Ok(true)
+    }
+
+    /// See [`Applier::apply_quickly`]. Everything that [`Applier::offer`] looks at is settled by the layout, or the
+    /// change is left to it.
+    fn fold_quickly(&mut self, event: &Event, dest: &str) -> bool {
+        let Some(&table) = self.tables.by_name.get(dest) else { return false };
+        let known = &mut self.tables.known[table];
+        let set = &mut known.set;
+        if known.checked_in != self.tables.batch || !matches!(set.mode, Mode::Set) || set.sticky.is_some() {
+            return false;
+        }
+        let Some(folded) = set.folded.as_mut().filter(|folded| folded.numbered == set.layouts) else {
+            return false;
+        };
+        let (Some(quick), Some(ev_type), Some(data)) =
+            (&folded.quick, event.type_bytes(), event.data_slice())
+        else {
+            return false;
+        };
+        let Some(op) = quick.op(ev_type) else { return false };
+        if !quick.encode(data, &folded.rules, &mut self.line) {
+            return false;
+        }
+        let before = folded.net.bytes();
+        // Whatever stands in the way of folding has changed nothing, and is met again.
+        if folded.net.fold(op, &self.line.key, &self.line.row, &folded.rules) != Folding::Done {
+            return false;
+        }
+        self.folded_bytes += folded.net.bytes() - before;
+        set.only_deletes &= op == Op::Delete;
+        if data.len() > LARGE {
+            self.line = Line::default();
+        }
+        true
+    }
+
+    /// To be done now and then while changes are folded.
+    async fn after_folding(&mut self) -> Result<()> {
         self.turns = self.turns.wrapping_add(1);
         if self.turns.is_multiple_of(64) {
             self.pipeline.nudge()?;
         }
         if self.folded_bytes > self.memory {
             let held = |t: &usize| self.tables.known[*t].set.folded.as_ref().map_or(0, |f| f.net.bytes());
-            let largest = self.pending.iter().copied().max_by_key(held).unwrap_or(table);
-            self.flush_folded(largest, true).await?;
+            let largest = self.pending.iter().copied().max_by_key(held);
+            if let Some(largest) = largest {
+                self.flush_folded(largest, true).await?;
+            }
         }
         Ok(())
     }
@@ -125,8 +182,8 @@ impl Applier<'_> {
         let Some(folded) = set.folded.take() else { return Ok(()) };
         self.folded_bytes -= folded.net.bytes();
         if go_on {
-            let (rules, layout) = (folded.rules.clone(), folded.layout.clone());
-            set.folded = Some(InMemory { net: Net::new(), rules, layout, numbered: folded.numbered });
+            let (rules, layout, quick) = (folded.rules.clone(), folded.layout.clone(), folded.quick.clone());
+            set.folded = Some(InMemory { net: Net::new(), rules, quick, layout, numbered: folded.numbered });
         }
         if folded.net.is_empty() {
             return Ok(());

@@ -34,6 +34,7 @@ mod fold;
 mod layout;
 mod memory;
 mod net;
+mod quick;
 mod state;
 
 use std::sync::Arc;
@@ -48,6 +49,7 @@ pub(super) use decide::Facts;
 pub use decide::{Mode, Why};
 pub(super) use facts::STAMP;
 pub use facts::explain;
+pub(super) use quick::Line;
 pub use state::FEW_CHANGES;
 pub(super) use state::SetTable;
 

@@ -11,6 +11,7 @@ use super::decide::{Facts, Mode, Why};
 use super::fold::SetSql;
 use super::layout::{Layout, key_is};
 use super::net::Net;
+use super::quick::Quick;
 use crate::apply::pipeline::Counts;
 use crate::apply::target::TableShape;
 
@@ -39,6 +40,8 @@ pub struct Stage {
 pub struct InMemory {
     pub net: Net,
     pub rules: Rules,
+    /// Events that need not be taken apart.
+    pub quick: Option<Arc<Quick>>,
     /// Layout of the rows in it.
     pub layout: Layout,
     /// Its number.
@@ -209,9 +212,12 @@ impl SetTable {
 
 /// Whether an update sets any column: not if the event has only exact key columns, generated and identity ones.
 fn writes_anything(change: &RowChange<'_>, shape: &TableShape, facts: &Facts) -> bool {
-    change.columns.iter().any(|(name, _)| {
-        shape.column(name).is_some_and(|c| {
-            !c.generated && !c.identity_always && (c.inexact || !facts.key().iter().any(|k| k == name))
-        })
+    change.columns.iter().any(|(name, _)| writes(name, shape, facts))
+}
+
+/// Whether an update writes the column.
+pub fn writes(name: &str, shape: &TableShape, facts: &Facts) -> bool {
+    shape.column(name).is_some_and(|c| {
+        !c.generated && !c.identity_always && (c.inexact || !facts.key().iter().any(|k| k == name))
     })
 }
