@@ -63,3 +63,4 @@
 
 \ir structure/triggers.sql
 \ir structure/grants.sql
+\ir ../grant_functions.sql

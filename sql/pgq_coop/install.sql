@@ -13,3 +13,4 @@
 \ir functions/pgq_coop.finish_batch.sql
 
 \ir structure/grants.sql
+\ir ../grant_functions.sql

@@ -17,3 +17,4 @@
 \ir structure/upgrade.sql
 \ir structure/newest_first.sql
 \ir structure/grants.sql
+\ir ../grant_functions.sql

@@ -42,3 +42,4 @@
 \ir functions/pgq_node.version.sql
 
 \ir structure/grants.sql
+\ir ../grant_functions.sql

@@ -1,11 +1,4 @@
--- ----------------------------------------------------------------------
--- Rights on schema londiste.
---
--- Every function listed is taken from PUBLIC first.  Then each role of the list
--- that exists is granted to; where roles could not be created only the owner (and
--- what is public on purpose) is left, and a later install grants the rest.
--- Functions that somebody else put into the schema are left alone.
--- ----------------------------------------------------------------------
+-- Rights on schema londiste: on its tables here, on its functions by ../grant_functions.sql, which comes next.
 do $grants$
 declare
     managed constant text[] = '{pgq_reader,pgq_writer,pgq_admin,londiste_reader,londiste_writer}';
@@ -13,11 +6,11 @@ declare
     inspect constant text[] = '{londiste_reader,londiste_writer}';
     administer constant text[] = '{londiste_writer}';
     maintain constant text[] = '{pgq_admin,londiste_writer}';
-    f record;
     r text;
 begin
-    for f in
-        with rights (name, grantees) as (values
+    perform set_config('skytools.rights', jsonb_build_object(
+        'schema', 'londiste', 'roles', managed, 'functions', jsonb_object_agg(name, grantees))::text, false)
+       from (values
             ('find_column_types', everyone),
             ('find_table_fkeys', everyone),
             ('find_rel_oid', everyone),
@@ -73,25 +66,7 @@ begin
 
             ('root_check_seqs', maintain),
             ('periodic_maintenance', maintain)
-        )
-        select p.oid::regprocedure as fn, rights.grantees
-          from pg_catalog.pg_proc p
-          left join rights on rights.name = p.proname
-         where p.pronamespace = 'londiste'::regnamespace
-    loop
-        if f.grantees is null then
-            raise notice 'function % is not a part of londiste: its rights stay as they are', f.fn;
-            continue;
-        end if;
-        foreach r in array managed || everyone loop
-            if r = 'public' or exists (select 1 from pg_catalog.pg_roles where rolname = r) then
-                execute format('revoke all on function %s from %s', f.fn, r);
-                if r = any (f.grantees) then
-                    execute format('grant execute on function %s to %s', f.fn, r);
-                end if;
-            end if;
-        end loop;
-    end loop;
+       ) rights (name, grantees);
 
     foreach r in array managed || everyone loop
         if r = 'public' or exists (select 1 from pg_catalog.pg_roles where rolname = r) then

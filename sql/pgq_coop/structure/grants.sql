@@ -1,28 +1,16 @@
--- ----------------------------------------------------------------------
--- Rights on schema pgq_coop: all of it for pgq_reader, where that role exists, and
--- nothing but version() for PUBLIC.  Functions that somebody else put into the schema are left alone.
--- ----------------------------------------------------------------------
+-- Rights on schema pgq_coop: all of it for pgq_reader, where that role exists, and nothing but version() for PUBLIC.  Those on its
+-- functions are given by ../grant_functions.sql, which comes next.
 do $grants$
-declare
-    f record;
-    reader constant boolean = exists (select 1 from pg_catalog.pg_roles where rolname = 'pgq_reader');
 begin
-    for f in
-        select p.oid::regprocedure as fn, p.proname
-          from pg_catalog.pg_proc p
-         where p.pronamespace = 'pgq_coop'::regnamespace
-           and p.proname in ('version', 'register_subconsumer', 'unregister_subconsumer',
-                             'next_batch', 'next_batch_custom', 'finish_batch')
-    loop
-        execute format('revoke all on function %s from public', f.fn);
-        if f.proname = 'version' then
-            execute format('grant execute on function %s to public', f.fn);
-        elsif reader then
-            execute format('grant execute on function %s to pgq_reader', f.fn);
-        end if;
-    end loop;
-    if not reader then
-        raise notice 'role pgq_reader does not exist: only the owner can use pgq_coop';
-    end if;
+    perform set_config('skytools.rights', jsonb_build_object(
+        'schema', 'pgq_coop', 'roles', array['pgq_reader'], 'functions', jsonb_object_agg(name, grantees))::text, false)
+       from (values
+            ('version', array['public']),
+            ('register_subconsumer', array['pgq_reader']),
+            ('unregister_subconsumer', array['pgq_reader']),
+            ('next_batch', array['pgq_reader']),
+            ('next_batch_custom', array['pgq_reader']),
+            ('finish_batch', array['pgq_reader'])
+       ) rights (name, grantees);
 end
 $grants$;

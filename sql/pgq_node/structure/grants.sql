@@ -1,11 +1,4 @@
--- ----------------------------------------------------------------------
--- Rights on schema pgq_node.
---
--- Every function listed is taken from PUBLIC first.  Then each role of the list
--- that exists is granted to; where roles could not be created only the owner (and
--- what is public on purpose) is left, and a later install grants the rest.
--- Functions that somebody else put into the schema are left alone.
--- ----------------------------------------------------------------------
+-- Rights on schema pgq_node: on its tables here, on its functions by ../grant_functions.sql, which comes next.
 do $grants$
 declare
     managed constant text[] = '{pgq_reader,pgq_writer,pgq_admin}';
@@ -14,11 +7,11 @@ declare
     inspect constant text[] = '{pgq_reader,pgq_writer,pgq_admin}';
     consume constant text[] = '{pgq_writer,pgq_admin}';
     administer constant text[] = '{pgq_admin}';
-    f record;
     r text;
 begin
-    for f in
-        with rights (name, grantees) as (values
+    perform set_config('skytools.rights', jsonb_build_object(
+        'schema', 'pgq_node', 'roles', managed, 'functions', jsonb_object_agg(name, grantees))::text, false)
+       from (values
             ('is_root_node', everyone),
             ('is_leaf_node', everyone),
             ('version', everyone),
@@ -56,25 +49,7 @@ begin
             ('_local_state', administer),
             ('_set_local_state', nobody),
             ('_local_state_key_changed', nobody)
-        )
-        select p.oid::regprocedure as fn, rights.grantees
-          from pg_catalog.pg_proc p
-          left join rights on rights.name = p.proname
-         where p.pronamespace = 'pgq_node'::regnamespace
-    loop
-        if f.grantees is null then
-            raise notice 'function % is not a part of pgq_node: its rights stay as they are', f.fn;
-            continue;
-        end if;
-        foreach r in array managed || everyone loop
-            if r = 'public' or exists (select 1 from pg_catalog.pg_roles where rolname = r) then
-                execute format('revoke all on function %s from %s', f.fn, r);
-                if r = any (f.grantees) then
-                    execute format('grant execute on function %s to %s', f.fn, r);
-                end if;
-            end if;
-        end loop;
-    end loop;
+       ) rights (name, grantees);
 
     foreach r in array managed loop
         if exists (select 1 from pg_catalog.pg_roles where rolname = r) then
