@@ -22,14 +22,16 @@ declare
     _refuse text := '';
     _careful_update text := '';
     _too_large text;
+    _leave text;
     _code text;
 begin
     _w := pgq._capture_words(i_capture, i_table);
     _state := _w.prefix || '_state_seq';
     _refuse := case when _w.has_key then '' else pgq._capture_refuse(i_capture, 'Update/Delete on table without pkey',
         'object_not_in_prerequisite_state', 'Table: ' || i_table::regclass, 'Add a primary key, or give pkey=.') end;
+    _leave := pgq._capture_leave(_w.needs);
     _too_large := case i_capture.failure when 'mark'
-        then format('perform pgq._capture_lost(%L, sqlerrm); return null;', i_capture.function_name)
+        then format('perform pgq._capture_lost(%L, sqlerrm); %s return null;', i_capture.function_name, _leave)
         else 'perform pgq._capture_too_large(tg_relid, sqlerrm);' end;
 
     -- the usual row: one block for each operation
@@ -61,8 +63,9 @@ begin
         _careful_update := _careful_update || format(E'\n                if not (%s) then\n                    %s_old_data := %s;\n                    _key_changed := true;\n                end if;',
             _w.same_key,
             case when _w.swappable
-                 then pgq._capture_refuse(i_capture, 'primary key update not allowed: the key is deferrable', 'feature_not_supported', 'Table: ' || i_table::regclass,
-                        'Rows may exchange a deferrable key, which no order of events can repeat. Make it NOT DEFERRABLE, or delete and insert.') || ' ' else '' end,
+                 then replace(pgq._capture_refuse(i_capture, 'primary key update not allowed: the key is deferrable', 'feature_not_supported', 'Table: ' || i_table::regclass,
+                        'Rows may exchange a deferrable key, which no order of events can repeat. Make it NOT DEFERRABLE, or delete and insert.'),
+                        'return null;', _leave || ' return null;') || ' ' else '' end,
             pgq._capture_encode(i_table, _w.ignored, 'old', 'careful'));
     end if;
 
@@ -75,6 +78,7 @@ declare
     _data pg_catalog.text;
     _old_data pg_catalog.text;
     _style pg_catalog.text;
+    _settings pg_catalog.text[];
     _key_changed pg_catalog.bool;
     _nothing pg_catalog.bool;
     _newest pg_catalog.tid;
@@ -101,9 +105,10 @@ begin%s
             _data := pgq._capture_rest(%s);
         end if;
     else
+        %s
         _state := pg_catalog.pg_sequence_last_value(%L);
     end if;
-    if _data is null then%s
+    if _data is null then
         begin
             if tg_op operator(pg_catalog.=) 'INSERT' then
                 _data := %s;
@@ -116,7 +121,8 @@ begin%s
             end if;
         exception when program_limit_exceeded or internal_error or out_of_memory then
             %s
-        end;%s
+        end;
+        %s
         if _key_changed then
             perform pgq._capture_event(%L, %L, _old_data, %s, null);
             perform pgq._capture_event(%L, %L, _data, %s, null);
@@ -141,14 +147,14 @@ $code$,
         case when _w.ignored <> '{}' or _w.backup then 'null'
              else coalesce('case when ' || coalesce(_w.same_key, 'true') || ' then ' || pgq._capture_encode(i_table, _w.ignored, 'new', 'chain') || ' end', 'null') end,
         coalesce(pgq._capture_encode(i_table, _w.ignored, 'old', 'chain'), 'null'),
-        _state,
+        -- with care
+        pgq._capture_enter(_w.needs), _state,
         -- careful
-        case when _w.styled then E'\n        _style := pg_catalog.current_setting(''DateStyle'');\n        perform pg_catalog.set_config(''DateStyle'', ''ISO'', true);' else '' end,
         pgq._capture_encode(i_table, _w.ignored, 'new', 'careful'),
-        _refuse, pgq._capture_encode(i_table, _w.ignored, 'new', 'careful'), _careful_update,
-        _refuse, pgq._capture_encode(i_table, _w.ignored, 'old', 'careful'),
+        replace(_refuse, 'return null;', _leave || ' return null;'), pgq._capture_encode(i_table, _w.ignored, 'new', 'careful'), _careful_update,
+        replace(_refuse, 'return null;', _leave || ' return null;'), pgq._capture_encode(i_table, _w.ignored, 'old', 'careful'),
         _too_large,
-        case when _w.styled then E'\n        perform pg_catalog.set_config(''DateStyle'', _style, true);' else '' end,
+        _leave,
         -- key changed
         i_capture.queue_name, 'D:' || _w.key_text, _w.extra, i_capture.queue_name, 'I:' || _w.key_text, _w.extra,
         -- write

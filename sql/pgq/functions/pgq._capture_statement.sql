@@ -107,28 +107,31 @@ returns text as $$
 --      those of pgq._trigger_options; names that the event format cannot carry
 declare
     _w record := pgq._capture_words(i_capture, i_table);
-    _lost text := case i_capture.failure when 'mark' then format('perform pgq._capture_lost(%L, sqlerrm); return null;', i_capture.function_name) end;
+    _leave text := pgq._capture_leave(_w.needs);
+    _lost text := case i_capture.failure when 'mark' then format('perform pgq._capture_lost(%L, sqlerrm);', i_capture.function_name) end;
     _no_key text := '';
     _update text;
     _altered text;
 begin
     if not _w.has_key then
         _no_key := format(E'if exists (select from old_rows) then\n            %s\n        end if;',
-                          pgq._capture_refuse(i_capture, 'Update/Delete on table without pkey', 'object_not_in_prerequisite_state', 'Table: ' || i_table::regclass, 'Add a primary key, or give pkey=.'));
+                          replace(pgq._capture_refuse(i_capture, 'Update/Delete on table without pkey', 'object_not_in_prerequisite_state', 'Table: ' || i_table::regclass, 'Add a primary key, or give pkey=.'),
+                                  'return null;', _leave || ' return null;'));
         _update := _no_key;
     else
         _update := format(E'if %s then\n%s\nelse\n%s\nend if;',
             pgq._capture_keys_changed(i_table, _w.key_columns, _w.swappable),
             case when _w.swappable
-                 then pgq._capture_refuse(i_capture, 'primary key update not allowed: the key is deferrable', 'feature_not_supported', 'Table: ' || i_table::regclass,
-                          'Rows may exchange a deferrable key, which no order of events can repeat. Make it NOT DEFERRABLE, or delete and insert.')
+                 then replace(pgq._capture_refuse(i_capture, 'primary key update not allowed: the key is deferrable', 'feature_not_supported', 'Table: ' || i_table::regclass,
+                          'Rows may exchange a deferrable key, which no order of events can repeat. Make it NOT DEFERRABLE, or delete and insert.'),
+                          'return null;', _leave || ' return null;')
                  else format(E'perform pg_catalog.set_config(''enable_nestloop'', ''off'', true);\n%s\nperform pg_catalog.set_config(''enable_nestloop'', _plans, true);',
                              pgq._capture_insert_rows(i_capture, i_table, 'UPDATE', true)) end,
             pgq._capture_insert_rows(i_capture, i_table, 'UPDATE', false));
     end if;
     _altered := format('execute pgq._capture_altered(%L, %L, tg_relid, tg_op);', i_capture.queue_name, i_capture.function_name);
     if _lost is not null then
-        _altered := format(E'begin\n            %s\n        exception when others then\n            if not pgq._capture_may_be_lost(sqlstate, sqlerrm) then\n                raise;\n            end if;\n            %s\n        end;',
+        _altered := format(E'begin\n            %s\n        exception when others then\n            if not pgq._capture_may_be_lost(sqlstate, sqlerrm) then\n                raise;\n            end if;\n            %s perform pgq._capture_settings(_settings); return null;\n        end;',
                            _altered, _lost);
     end if;
 
@@ -137,7 +140,7 @@ begin
 -- _state: what the sequence of the queue says;  -1 nothing to do;  -2 the table was altered;  -3 with care
 declare
     _state pg_catalog.int8 := %s;
-    _style pg_catalog.text := pg_catalog.current_setting('DateStyle');
+    _style pg_catalog.text;
     _plans pg_catalog.text := pg_catalog.current_setting('enable_nestloop');
     _settings pg_catalog.text[];
     _any pg_catalog.bool;
@@ -159,7 +162,7 @@ begin
         end if;
         return null;
     elsif _state operator(pg_catalog.=) -3 then
-        perform pg_catalog.set_config('DateStyle', 'ISO', true);
+        %s
         _state := pg_catalog.pg_sequence_last_value(%L);
     end if;
     begin
@@ -171,27 +174,22 @@ begin
             %s
         end if;
     exception when program_limit_exceeded or out_of_memory then
-        if sqlerrm operator(pg_catalog.~~) '%%events from one TX%%' then
-            raise;
-        end if;
         %s
     end;
     if pg_catalog.pg_sequence_last_value(%L) operator(pg_catalog.<>) _state then
         perform pgq._assert_still_open(%L, %L);
     end if;
-    if pg_catalog.current_setting('DateStyle') operator(pg_catalog.<>) _style then
-        perform pg_catalog.set_config('DateStyle', _style, true);
-    end if;
+    %s
     return null;
 end;
 $code$,
         replace(replace(_w.full_name, E'\n', ' '), E'\r', ' '), replace(replace(i_capture.queue_name, E'\n', ' '), E'\r', ' '),
         pgq._capture_state(i_capture, i_table, _w),
-        _altered, i_capture.queue_name, i_capture.function_name, _w.prefix || '_state_seq',
+        _altered, i_capture.queue_name, i_capture.function_name, pgq._capture_enter(_w.needs), _w.prefix || '_state_seq',
         pgq._capture_insert_rows(i_capture, i_table, 'INSERT', false), _update,
         case when _w.has_key then pgq._capture_insert_rows(i_capture, i_table, 'DELETE', false) else _no_key end,
-        coalesce(_lost, 'perform pgq._capture_too_large(tg_relid, sqlerrm);'),
-        _w.prefix || '_state_seq', i_capture.queue_name, _w.prefix);
+        coalesce(_lost || ' ' || _leave || ' return null;', 'perform pgq._capture_too_large(tg_relid, sqlerrm);'),
+        _w.prefix || '_state_seq', i_capture.queue_name, _w.prefix, _leave);
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
 

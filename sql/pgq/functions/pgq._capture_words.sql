@@ -3,7 +3,7 @@
 create or replace function pgq._capture_words(
     i_capture pgq.capture, i_table oid,
     out prefix text, out tables int4, out has_key boolean, out key_text text, out full_name text, out extra text,
-    out ignored text[], out backup boolean, out swappable boolean, out styled boolean,
+    out ignored text[], out backup boolean, out swappable boolean, out needs text[],
     out key_columns text[], out same_key text, out same_ignored text, out plan pgq.trigger_plan)
 as $$
 -- What the code of one captured table is about.
@@ -14,7 +14,7 @@ as $$
 --      key_text        - columns of the key, as they stand in the type of events
 --      extra           - SQL of ev_extra1
 --      swappable       - two rows may exchange their keys: the key is deferrable
---      styled          - text depends on DateStyle, which is not among the settings of the function
+--      needs           - settings that text depends on
 --      same_key        - SQL: OLD and NEW have one key; null without key
 --      same_ignored    - SQL: OLD and NEW are equal in the ignored columns; null without such columns
 --      plan            - what the generic trigger keeps about the table
@@ -41,8 +41,7 @@ begin
     ignored := array(select btrim(i) from unnest(string_to_array(_o.ignored, ',')) i);
     backup := _o.backup;
     swappable := _o.pkey is null and exists (select 1 from pg_constraint c where c.conrelid = i_table and c.contype = 'p' and c.condeferrable);
-    styled := coalesce((select array_agg(distinct n) = '{DateStyle}'
-                          from pgq._capture_columns(i_table, ignored) k, unnest(k.needs) n where not k.ignored), false);
+    needs := array(select distinct n from pgq._capture_columns(i_table, ignored) k, unnest(k.needs) n where not k.ignored order by n);
     key_columns := array(select c from unnest(_p.cols, _p.is_key) u (c, is_key) where is_key);
     select string_agg(case when a.atttypid in ('int4'::regtype, 'int8'::regtype, 'uuid'::regtype)
             then format('pgq._capture_plain(new.%1$s) operator(pg_catalog.=) pgq._capture_plain(old.%1$s)', c.ident)
@@ -82,10 +81,38 @@ begin
         -- the only way to notice a first key where it is not the replica identity
         case when _p.key_index = 0 and not _default_identity
              then format(E'\n             or exists (select 1 from pg_catalog.pg_index i where i.indrelid operator(pg_catalog.=) ''%s''::pg_catalog.oid and i.indisprimary)', i_table) else '' end,
-        case when i_words.styled then E'\n        when pg_catalog.current_setting(''DateStyle'') operator(pg_catalog.!~~) ''ISO%'' then -3' else '' end,
+        -- never, where the function itself has these settings; but its code may have been replaced inside of a statement that goes on with
+        -- the settings from before
+        case when i_words.needs <> '{}'
+             then E'\n        when ' || (select string_agg(format('pg_catalog.current_setting(%L) operator(pg_catalog.%s) %L', n, case n when 'DateStyle' then '!~~' else '<>' end,
+                                              case n when 'DateStyle' then 'ISO%' else pgq._capture_canonical(n) end), ' or ' order by n) from unnest(i_words.needs) n)
+                  || ' then -3' else '' end,
         i_words.prefix || '_state_seq');
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
+
+create or replace function pgq._capture_canonical(i_setting text)
+returns text as $$
+-- The value under which generated capture writes texts that depend on a setting.
+    select case i_setting when 'DateStyle' then 'ISO' when 'IntervalStyle' then 'iso_8601' when 'extra_float_digits' then '1' when 'bytea_output' then 'hex'
+                          when 'lc_monetary' then 'C' when 'search_path' then 'pg_catalog, pg_temp' end;
+$$ language sql immutable strict set search_path = pg_catalog, pgq, pg_temp;
+
+create or replace function pgq._capture_enter(i_needs text[])
+returns text as $$
+-- Statements that change to canonical settings, for when the function has others; pgq._capture_leave() writes those that change back.
+    select case when i_needs = '{}' then ''
+                when i_needs = '{DateStyle}'
+                then E'_style := pg_catalog.current_setting(\'DateStyle\'); perform pg_catalog.set_config(\'DateStyle\', \'ISO\', true);'
+                else '_settings := pgq._capture_settings(null);' end;
+$$ language sql immutable strict set search_path = pg_catalog, pgq, pg_temp;
+
+create or replace function pgq._capture_leave(i_needs text[])
+returns text as $$
+    select case when i_needs = '{}' then ''
+                when i_needs = '{DateStyle}' then E'if _style is not null then perform pg_catalog.set_config(\'DateStyle\', _style, true); end if;'
+                else 'if _settings is not null then perform pgq._capture_settings(_settings); end if;' end;
+$$ language sql immutable strict set search_path = pg_catalog, pgq, pg_temp;
 
 create or replace function pgq._capture_insert(i_capture pgq.capture, i_prefix text, i_tables int4, i_type text, i_extra text, i_backup boolean)
 returns text as $$

@@ -25,12 +25,7 @@ begin
         return null;
     end if;
 
-    select string_agg(' set ' || case n when 'DateStyle' then 'DateStyle = ''ISO'''
-                                      when 'IntervalStyle' then 'IntervalStyle = ''iso_8601'''
-                                      when 'extra_float_digits' then 'extra_float_digits = 1'
-                                      when 'bytea_output' then 'bytea_output = ''hex'''
-                                      when 'lc_monetary' then 'lc_monetary = ''C'''
-                                      else 'search_path = pg_catalog, pg_temp' end, '' order by n) into _settings
+    select string_agg(format(' set %s = %s', n, case n when 'search_path' then pgq._capture_canonical(n) else quote_literal(pgq._capture_canonical(n)) end), '' order by n) into _settings
       from (select distinct u.n
               from pgq._capture_columns(_table, array(select btrim(i) from unnest(string_to_array((pgq._trigger_options(i_capture.queue_name || i_capture.options)).ignored, ',')) i)) k,
                    unnest(k.needs || '{search_path}'::text[]) u (n)

@@ -1,19 +1,6 @@
 -- Generated capture: what it writes, whatever the session, the columns, and the DDL behind its back.
 select pgq.create_queue('q');
-create function events() returns text[] language plpgsql as $$
-declare _all text[];
-begin
-    select array_agg(concat_ws(' ', ev_type, ev_data, nullif(ev_extra1, 'public.t'), ev_extra2) order by ev_id) into _all from pgq.event_1;
-    truncate pgq.event_1_0;
-    return _all;
-end $$;
-create function refused(_sql text) returns text language plpgsql as $$
-begin
-    execute _sql;
-    return 'accepted';
-exception when others then
-    return sqlstate || ' ' || sqlerrm;
-end $$;
+\ir captured.psql
 
 -- every type, against the generic trigger under canonical settings
 create type mood as enum ('ok', E'x\x01y', 'a&b=c');
@@ -220,3 +207,31 @@ do $$ declare _e text[] := events(); begin
     assert _e = array(select format('I:id id=%s&a%s&b=%s&c%s&d%s public.w', id, '=' || pgq._urlencode(a), pgq._urlencode(b), case when c is not null then '=' || pgq._urlencode(format('%s', c)) end, '=' || pgq._urlencode(d))
                         from w order by id), _e::text;
 end $$;
+
+-- code that is written anew inside of a statement runs with the settings that the function had before
+create table s (id int primary key, n int, t timestamptz); select pgq.capture_table('q', 's') = 'row' as ok \gset
+set datestyle = german; set timezone = 'UTC';
+alter table s alter n type pg_lsn using null;
+insert into s select g, '0/1', '2024-02-01' from generate_series(1, 3) g;
+alter table s add i interval; insert into s select g, null, null, '-1 day +2:03' from generate_series(4, 5) g; update s set n = '0/2' where id > 3;
+do $$ declare _e text[] := events(); begin
+    assert _e = array['I:id id=1&n=0%2f1&t=2024-02-01+00%3a00%3a00%2b00 public.s', 'I:id id=2&n=0%2f1&t=2024-02-01+00%3a00%3a00%2b00 public.s',
+        'I:id id=3&n=0%2f1&t=2024-02-01+00%3a00%3a00%2b00 public.s', 'I:id id=4&n&t&i=P-1DT2H3M public.s', 'I:id id=5&n&t&i=P-1DT2H3M public.s',
+        'U:id id=4&n=0%2f2&t&i=P-1DT2H3M public.s', 'U:id id=5&n=0%2f2&t&i=P-1DT2H3M public.s'], _e::text;
+end $$;
+
+-- what is only noted leaves the session's settings as they were, too
+create table l (id int primary key deferrable, t timestamptz); create table l2 (id int, t timestamptz, i interval);
+set client_min_messages = error; set intervalstyle = sql_standard;
+do $$ begin
+    perform pgq.capture_table('q', 'l', 'capture_failure=mark'), pgq.capture_table('q', 'l2', 'capture_failure=mark', 'form=statement');
+    insert into l values (1, now()); insert into l2 values (1, now(), '1 day');
+    perform events();
+    update l set id = 2; update l2 set t = null;
+    assert current_setting('datestyle') ~ 'German' and current_setting('intervalstyle') = 'sql_standard';
+    assert events() is null and (select count(*) = 2 from pgq.capture where rel_name in ('l', 'l2') and lost_since is not null);
+    alter table l2 alter i type text;
+    update l2 set t = now();
+    assert current_setting('datestyle') ~ 'German' and current_setting('intervalstyle') = 'sql_standard';
+end $$;
+reset client_min_messages; reset intervalstyle; reset datestyle; reset timezone;
