@@ -1,19 +1,6 @@
 -- Generic triggers where they differ from the original on purpose; the rest is compared with it.
 select pgq.create_queue('q');
-create function refused(_sql text) returns text language plpgsql as $$
-begin
-    execute _sql;
-    return 'accepted';
-exception when others then
-    return sqlstate || ' ' || sqlerrm;
-end $$;
-create function events() returns text[] language plpgsql as $$
-declare _all text[];
-begin
-    select array_agg(concat_ws(' ', ev_type, ev_data) order by ev_id) into _all from pgq.event_1;
-    truncate pgq.event_1_0;
-    return _all;
-end $$;
+\ir captured.psql
 
 -- names that the format cannot carry
 create schema "s.t"; create table "s.t".x (id int primary key);
@@ -52,8 +39,8 @@ create trigger l after insert or update or delete on sep for each row execute fu
 insert into sep values (1, E'\x01', '', null), (2, '', '', ''), (3, null, null, null), (4, E'"\x01"', '""', null);
 update sep set a = '' where id = 3; delete from sep where id = 1;
 do $$ declare _e text[] := events(); begin
-    assert _e = array['I:id id=1&a=%01&b=&c', 'I:id id=2&a=&b=&c=', 'I:id id=3&a&b&c', 'I:id id=4&a=%22%01%22&b=%22%22&c',
-        'U:id id=3&a=&b&c', 'D:id id=1&a=%01&b=&c'], _e::text;
+    assert _e = array['I:id id=1&a=%01&b=&c public.sep', 'I:id id=2&a=&b=&c= public.sep', 'I:id id=3&a&b&c public.sep',
+        'I:id id=4&a=%22%01%22&b=%22%22&c public.sep', 'U:id id=3&a=&b&c public.sep', 'D:id id=1&a=%01&b=&c public.sep'], _e::text;
 end $$;
 
 -- more columns than one call takes

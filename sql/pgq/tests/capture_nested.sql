@@ -1,13 +1,7 @@
 -- cluster: own
 -- Changes that triggers and functions make inside a statement: their events come first, what follows must not take them back.
 select pgq.create_queue('q');
-create function events() returns text[] language plpgsql as $$
-declare _all text[];
-begin
-    select array_agg(concat_ws(' ', ev_type, ev_data) order by ev_id) into _all from pgq.event_1;
-    truncate pgq.event_1_0;
-    return _all;
-end $$;
+\ir captured.psql
 create table t (id int primary key, v text); create table child (id int references t on update cascade);
 select pgq.capture_table('q', 't') = 'row' as ok \gset
 

@@ -1,14 +1,8 @@
 -- cluster: own
 -- A writer or owner of a captured table runs nothing with the rights of the owner of PgQ, and needs none of its roles.
 select pgq.create_queue('q');
+\ir captured.psql
 create table stolen (who text);
-create function refused(_sql text) returns text language plpgsql as $$
-begin
-    execute _sql;
-    return 'accepted';
-exception when others then
-    return sqlstate || ' ' || sqlerrm;
-end $$;
 create role owner_; create role writer;
 create schema mine authorization owner_; grant usage on schema mine to writer;
 set role owner_; set search_path = mine;

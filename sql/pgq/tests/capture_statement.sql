@@ -1,19 +1,6 @@
 -- Capture by statement: the same events, all of a statement at its end; what has no order is refused, and nothing is left half-done.
 select pgq.create_queue('q');
-create function events() returns text[] language plpgsql as $$
-declare _all text[];
-begin
-    select array_agg(concat_ws(' ', ev_type, ev_data, nullif(ev_extra1, 'public.t')) order by ev_id) into _all from pgq.event_1;
-    truncate pgq.event_1_0;
-    return _all;
-end $$;
-create function refused(_sql text) returns text language plpgsql as $$
-begin
-    execute _sql;
-    return 'accepted';
-exception when others then
-    return sqlstate || ' ' || sqlerrm;
-end $$;
+\ir captured.psql
 create table t (id int primary key, n text, v text, d date);
 do $$ begin
     assert pgq.capture_table('q', 't', 'form=statement') = 'statement';
