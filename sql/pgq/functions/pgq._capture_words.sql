@@ -103,14 +103,14 @@ returns text as $$
 -- Statements that change to canonical settings, for when the function has others; pgq._capture_leave() writes those that change back.
     select case when i_needs = '{}' then ''
                 when i_needs = '{DateStyle}'
-                then E'_style := pg_catalog.current_setting(\'DateStyle\'); perform pg_catalog.set_config(\'DateStyle\', \'ISO\', true);'
+                then '_style := pg_catalog.current_setting(''DateStyle''); perform pg_catalog.set_config(''DateStyle'', ''ISO'', true);'
                 else '_settings := pgq._capture_settings(null);' end;
 $$ language sql immutable strict set search_path = pg_catalog, pgq, pg_temp;
 
 create or replace function pgq._capture_leave(i_needs text[])
 returns text as $$
     select case when i_needs = '{}' then ''
-                when i_needs = '{DateStyle}' then E'if _style is not null then perform pg_catalog.set_config(\'DateStyle\', _style, true); end if;'
+                when i_needs = '{DateStyle}' then 'if _style is not null then perform pg_catalog.set_config(''DateStyle'', _style, true); end if;'
                 else 'if _settings is not null then perform pgq._capture_settings(_settings); end if;' end;
 $$ language sql immutable strict set search_path = pg_catalog, pgq, pg_temp;
 
