@@ -5,7 +5,8 @@ use skytools::install::Module;
 
 use crate::Settings;
 use crate::ground;
-use crate::harness::{Better, Comparison, Contender};
+use crate::harness::{Better, Comparison, Contender, Windows};
+use crate::session::Clients;
 
 const TABLE: &str = "create table acc (id bigint primary key, grp int not null, name text, balance numeric(12,2) not null, note text, updated timestamptz not null default now());
     create sequence acc_id";
@@ -72,6 +73,25 @@ pub fn run(settings: &Settings) -> Result<()> {
         }
     }
     let cluster = &cluster;
+    let windows = Windows::of(settings.rounds, settings.seconds);
+    let mut one_row = Vec::new();
+    for kind in &kinds {
+        let sql = "insert into acc (id, grp, name, balance, note) values (nextval('acc_id'), 5, 'name of the row', 12.34, 'some note')";
+        let mut clients = Clients::open(cluster, kind.db, sql, 2)?;
+        one_row.push(Contender {
+            name: kind.name.clone(),
+            target: kind.target[0],
+            measure: Box::new(move || clients.rate(windows.length)),
+        });
+    }
+    Comparison {
+        title: "capture, one row per transaction, 2 clients".into(),
+        unit: "tps",
+        better: Better::Higher,
+        reference: 0,
+        contenders: one_row,
+    }
+    .run(windows.count, settings.json)?;
     let compare = |title: &str, unit, better, which: usize, measure: &dyn Fn(&str) -> Result<f64>| {
         Comparison {
             title: title.into(),
@@ -89,15 +109,6 @@ pub fn run(settings: &Settings) -> Result<()> {
         }
         .run(settings.rounds, settings.json)
     };
-    compare("capture, one row per transaction, 2 clients", "tps", Better::Higher, 0, &|db| {
-        ground::tps(
-            cluster,
-            db,
-            "insert into acc (id, grp, name, balance, note) values (nextval('acc_id'), 5, 'name of the row', 12.34, 'some note')",
-            2,
-            settings.seconds,
-        )
-    })?;
     compare("capture, 200 000 rows in one INSERT", "s", Better::Lower, 1, &|db| {
         cluster.psql(db, "truncate acc")?;
         ground::seconds(

@@ -1,11 +1,8 @@
-//! The ground that contenders stand on: one cluster, one database each, pgbench and psql as drivers.
+//! The ground that contenders stand on: one cluster, one database each.
 
-use std::io::Write as _;
-use std::path::PathBuf;
-use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail};
 use cluster::Cluster;
 use skytools::install::{self, Module};
 
@@ -72,35 +69,4 @@ pub fn seconds(cluster: &Cluster, db: &str, sql: &str) -> Result<f64> {
     let began = Instant::now();
     cluster.psql(db, sql)?;
     Ok(began.elapsed().as_secs_f64())
-}
-
-/// Transactions per second of a pgbench script.
-///
-/// # Errors
-/// pgbench fails or prints no rate.
-pub fn tps(cluster: &Cluster, db: &str, script: &str, clients: u32, seconds: u32) -> Result<f64> {
-    let mut file = tempfile::Builder::new().suffix(".sql").tempfile()?;
-    file.write_all(script.as_bytes())?;
-    let pgbench: PathBuf = cluster.installation().client_program("pgbench")?;
-    let output = Command::new(pgbench)
-        .args([
-            "--no-vacuum",
-            "--protocol=prepared",
-            "--client",
-            &clients.to_string(),
-            "--jobs",
-            &clients.min(2).to_string(),
-        ])
-        .args(["--time", &seconds.to_string(), "--file"])
-        .arg(file.path())
-        .arg(db)
-        .env("PGHOST", cluster.socket_dir())
-        .env("PGPORT", cluster.port().to_string())
-        .env("PGUSER", "postgres")
-        .output()?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    ensure!(output.status.success(), "pgbench: {}", String::from_utf8_lossy(&output.stderr));
-    text.lines()
-        .find_map(|l| l.strip_prefix("tps = ")?.split_whitespace().next()?.parse().ok())
-        .with_context(|| format!("no rate in pgbench's output: {text}"))
 }

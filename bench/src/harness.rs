@@ -1,7 +1,11 @@
 //! How a figure is made: every contender in one run, after a warm-up, several rounds, the order rotated each round.
 //!
 //! A fixed order once made one contender look twice as fast as it was; absolute times of different runs are
-//! never compared.
+//! never compared. Nor are those of different rounds: the speed of a machine wanders by a third within minutes, and the ratio
+//! of two medians wanders with it. So each value is set against the reference's of the same round, and the median of these
+//! ratios counts. Where work can be interrupted (rates), rounds are many and short: [`Windows`].
+
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use serde_json::json;
@@ -65,14 +69,20 @@ pub struct Figure {
 impl Figure {
     /// The median of the rounds.
     pub fn median(&self) -> f64 {
-        let mut sorted = self.runs.clone();
-        sorted.sort_by(f64::total_cmp);
-        match sorted.len() {
-            0 => f64::NAN,
-            n if n % 2 == 1 => sorted[n / 2],
-            n => f64::midpoint(sorted[n / 2 - 1], sorted[n / 2]),
-        }
+        quantiles(&self.runs)[1]
     }
+}
+
+/// Lower quartile, median and upper quartile.
+fn quantiles(values: &[f64]) -> [f64; 3] {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    [1, 2, 3].map(|quarter| {
+        // Between the two neighbours of the place, as usual.
+        let Some(places) = sorted.len().checked_sub(1).map(|last| last * quarter) else { return f64::NAN };
+        let (below, above) = (sorted[places / 4], sorted[places.div_ceil(4)]);
+        below + (above - below) * [0.0, 0.25, 0.5, 0.75][places % 4]
+    })
 }
 
 /// The figures of all contenders, of which `ours` must reach `target` against the reference (0.0: is only shown).
@@ -118,6 +128,31 @@ impl Comparison<'_> {
     }
 }
 
+/// Rounds of a comparison of rates: short windows, in which contenders that stand ready take turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Windows {
+    /// How many for each contender.
+    pub count: usize,
+    /// How long one is.
+    pub length: Duration,
+}
+
+impl Windows {
+    /// The longest one: below the time in which the machine's speed changes.
+    const LONGEST: Duration = Duration::from_millis(500);
+    /// A median of fewer says little.
+    const FEWEST: u32 = 7;
+
+    /// As many as make up `rounds` runs of `seconds`.
+    pub fn of(rounds: usize, seconds: u32) -> Windows {
+        let total =
+            Duration::from_secs(u64::from(seconds.max(1))) * u32::try_from(rounds.max(1)).unwrap_or(u32::MAX);
+        let count = total.as_millis().div_ceil(Self::LONGEST.as_millis());
+        let count = u32::try_from(count).unwrap_or(u32::MAX).max(Self::FEWEST);
+        Windows { count: count as usize, length: (total / count).min(Self::LONGEST) }
+    }
+}
+
 /// Calls `measure` with the number of each of `count` contenders: once to warm up, then `rounds` times, each round
 /// beginning with the next contender. Returns what each contender measured, without the warm-up.
 ///
@@ -158,13 +193,13 @@ pub struct Report {
 }
 
 impl Report {
-    /// How good `figure` is against the reference: 2.0 = twice as fast, whatever the direction.
-    fn ratio(&self, figure: &Figure) -> f64 {
-        let reference = self.figures[self.reference].median();
-        match self.better {
-            Better::Higher => figure.median() / reference,
-            Better::Lower => reference / figure.median(),
-        }
+    /// How good `figure` is against the reference, round by round: 2.0 = twice as fast, whatever the direction.
+    fn ratios(&self, figure: &Figure) -> Vec<f64> {
+        let ratio = |(&value, &reference): (&f64, &f64)| match self.better {
+            Better::Higher => value / reference,
+            Better::Lower => reference / value,
+        };
+        figure.runs.iter().zip(&self.figures[self.reference].runs).map(ratio).collect()
     }
 
     /// Prints a table, or one JSON line per figure of ours.
@@ -173,12 +208,13 @@ impl Report {
         if as_json {
             for figure in figures.iter().filter(|f| f.target.is_some()) {
                 let peer = &figures[self.reference];
+                let ratios = self.ratios(figure);
                 println!(
                     "{}",
                     json!({
                         "figure": self.title, "unit": self.unit, "name": figure.name, "ours": figure.median(),
-                        "peer": peer.name, "peer_value": peer.median(), "ratio": self.ratio(figure),
-                        "target": figure.target, "runs": figure.runs, "peer_runs": peer.runs,
+                        "peer": peer.name, "peer_value": peer.median(), "ratio": quantiles(&ratios)[1],
+                        "target": figure.target, "runs": figure.runs, "peer_runs": peer.runs, "ratios": ratios,
                     })
                 );
             }
@@ -187,7 +223,7 @@ impl Report {
         println!("\n{} ({})", self.title, self.unit);
         let width = figures.iter().map(|f| f.name.chars().count()).max().unwrap_or(0);
         for figure in figures {
-            let ratio = self.ratio(figure);
+            let [low_ratio, ratio, high_ratio] = quantiles(&self.ratios(figure));
             let low = figure.runs.iter().copied().fold(f64::INFINITY, f64::min);
             let high = figure.runs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let verdict = match figure.target {
@@ -197,7 +233,7 @@ impl Report {
                 Some(target) => format!("target {target:.2}: MISSED"),
             };
             println!(
-                "  {:width$}  {:>12}  {ratio:>6.2} x  ({} … {})  {verdict}",
+                "  {:width$}  {:>12}  {ratio:>6.2} x [{low_ratio:.2} … {high_ratio:.2}]  ({} … {})  {verdict}",
                 figure.name,
                 number(figure.median()),
                 number(low),
@@ -221,6 +257,47 @@ mod tests {
         assert!((figure(&[3.0, 1.0, 2.0]).median() - 2.0).abs() < 1e-9);
         assert!((figure(&[4.0, 1.0, 2.0, 3.0]).median() - 2.5).abs() < 1e-9);
         assert!(figure(&[]).median().is_nan());
+    }
+
+    #[test]
+    fn quartiles_lie_between_neighbours() {
+        let close = |values: &[f64], wanted: [f64; 3]| {
+            let found = quantiles(values);
+            assert!(found.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-9), "{found:?}");
+        };
+        close(&[7.0], [7.0; 3]);
+        close(&[3.0, 1.0, 2.0, 5.0, 4.0], [2.0, 3.0, 4.0]);
+        close(&[1.0, 2.0], [1.25, 1.5, 1.75]);
+        close(&[4.0, 3.0, 2.0, 1.0], [1.75, 2.5, 3.25]);
+    }
+
+    #[test]
+    fn a_round_is_compared_with_itself() {
+        let figure = |runs: &[f64]| Figure { name: String::new(), runs: runs.to_vec(), target: None };
+        // The machine is three times as fast in the second round: medians of the values would say anything.
+        let report = |better| Report {
+            title: String::new(),
+            unit: "",
+            better,
+            reference: 0,
+            figures: vec![figure(&[10.0, 30.0, 10.0]), figure(&[20.0, 60.0, 30.0])],
+        };
+        let (higher, lower) = (report(Better::Higher), report(Better::Lower));
+        assert_eq!(higher.ratios(&higher.figures[1]), [2.0, 2.0, 3.0]);
+        assert_eq!(lower.ratios(&lower.figures[1]), [0.5, 0.5, 1.0 / 3.0]);
+        assert_eq!(higher.ratios(&higher.figures[0]), [1.0; 3]);
+    }
+
+    #[test]
+    fn windows_add_up() {
+        let windows = |rounds, seconds| {
+            let Windows { count, length } = Windows::of(rounds, seconds);
+            (count, length.as_millis())
+        };
+        assert_eq!(windows(3, 5), (30, 500));
+        assert_eq!(windows(1, 1), (7, 142));
+        assert_eq!(windows(0, 0), (7, 142));
+        assert_eq!(windows(2, 2), (8, 500));
     }
 
     #[test]

@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use cluster::Cluster;
 use skytools::install::Module;
-use tokio_postgres::NoTls;
+use tokio_postgres::{NoTls, Statement};
 
 use crate::Settings;
 use crate::ground;
-use crate::harness::{Better, Comparison, Contender};
+use crate::harness::{Better, Comparison, Contender, Windows};
+use crate::session::Session;
 
-/// How many windows the snapshot has been held for when the measured one begins.
+/// Loops made under the snapshot before the first window, in seconds of `--seconds`.
 const HELD_BEFORE: u32 = 3;
 
 /// Runs the comparison.
@@ -22,79 +23,93 @@ const HELD_BEFORE: u32 = 3;
 /// A server or a contender fails.
 pub fn run(settings: &Settings) -> Result<()> {
     let cluster = ground::cluster()?;
-    let original = ground::original(&cluster, "orig")?;
-    let ours = ground::ours(&cluster, "ours", &[Module::Pgq])?;
-    for db in ["orig", "ours"] {
+    let original = ground::original(&cluster, "orig_free")?;
+    ground::original(&cluster, "orig_held")?;
+    let ours = ground::ours(&cluster, "ours_free", &[Module::Pgq])?;
+    ground::ours(&cluster, "ours_held", &[Module::Pgq])?;
+    let windows = Windows::of(settings.rounds, settings.seconds);
+    let before = Duration::from_secs(settings.seconds.into()) * HELD_BEFORE;
+    let mut holders = Vec::new();
+    let mut contenders = Vec::new();
+    for (db, held, name, target) in [
+        ("ours_free", false, &ours, None),
+        ("ours_held", true, &ours, Some(0.95)),
+        ("orig_free", false, &original, None),
+        ("orig_held", true, &original, None),
+    ] {
         cluster.psql(
             db,
             "select pgq.create_queue('q'), pgq.register_consumer('q', 'c');
              update pgq.queue set queue_ticker_max_count = 1, queue_ticker_max_lag = '0'",
         )?;
+        let client = Looping::open(&cluster, db)?;
+        if held {
+            // What a snapshot keeps from being removed, it keeps in its own database only.
+            holders.push(Holder::new(&cluster, db)?);
+            client.rate(before)?;
+        }
+        contenders.push(Contender {
+            name: format!("{name}, {}", if held { "snapshot held" } else { "no snapshot held" }),
+            target,
+            measure: Box::new(move || client.rate(windows.length)),
+        });
     }
-    let window = Duration::from_secs(settings.seconds.into());
-    let free = |db: &'static str| {
-        let cluster = &cluster;
-        move || {
-            cluster.psql(db, "vacuum")?;
-            loops(cluster, db, window)
-        }
-    };
-    let held = |db: &'static str| {
-        let cluster = &cluster;
-        move || {
-            cluster.psql(db, "vacuum")?;
-            let holder = Holder::new(cluster, db)?;
-            loops(cluster, db, window * HELD_BEFORE)?;
-            let rate = loops(cluster, db, window)?;
-            holder.release()?;
-            Ok(rate)
-        }
-    };
     Comparison {
         title: format!(
-            "insert two events, tick, open and finish the batch; snapshot held for {} s before",
-            HELD_BEFORE * settings.seconds
+            "insert two events, tick, open and finish the batch; snapshot held for {} s of loops and all windows",
+            before.as_secs()
         ),
         unit: "loops/s",
         better: Better::Higher,
         reference: 0,
-        contenders: vec![
-            Contender::peer(format!("{ours}, no snapshot held"), free("ours")),
-            Contender::ours(format!("{ours}, snapshot held"), 0.95, held("ours")),
-            Contender::peer(format!("{original}, no snapshot held"), free("orig")),
-            Contender::peer(format!("{original}, snapshot held"), held("orig")),
-        ],
+        contenders,
     }
-    .run(settings.rounds, settings.json)
+    .run(windows.count, settings.json)?;
+    holders.into_iter().try_for_each(Holder::release)
 }
 
-/// Loops per second of one client.
-fn loops(cluster: &Cluster, db: &str, window: Duration) -> Result<f64> {
-    let connstr = cluster.connstr(db);
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-        let (client, connection) = tokio_postgres::connect(&connstr, NoTls).await?;
-        let task = tokio::spawn(connection);
-        let insert = client.prepare("select pgq.insert_event('q', 'type', 'data')").await?;
-        let tick = client.prepare("select pgq.ticker('q')").await?;
-        let next = client.prepare("select pgq.next_batch('q', 'c')").await?;
-        let finish = client.prepare("select pgq.finish_batch($1)").await?;
-        let began = Instant::now();
-        let mut count = 0_u32;
-        while began.elapsed() < window {
-            client.query(&insert, &[]).await?;
-            client.query(&insert, &[]).await?;
-            client.query(&tick, &[]).await?;
-            let batch: Option<i64> = client.query_one(&next, &[]).await?.try_get(0)?;
-            let batch = batch.context("no batch although a tick was made")?;
-            let done: i32 = client.query_one(&finish, &[&batch]).await?.try_get(0)?;
-            ensure!(done == 1, "batch {batch} was not there");
-            count += 1;
-        }
-        let rate = f64::from(count) / began.elapsed().as_secs_f64();
-        drop(client);
-        task.await??;
-        Ok(rate)
-    })
+/// One client that goes round and round.
+struct Looping {
+    session: Session,
+    insert: Statement,
+    tick: Statement,
+    next: Statement,
+    finish: Statement,
+}
+
+impl Looping {
+    fn open(cluster: &Cluster, db: &str) -> Result<Looping> {
+        let session = Session::open(cluster, db)?;
+        let prepare = |sql| session.runtime.block_on(session.connection.prepare(sql));
+        Ok(Looping {
+            insert: prepare("select pgq.insert_event('q', 'type', 'data')")?,
+            tick: prepare("select pgq.ticker('q')")?,
+            next: prepare("select pgq.next_batch('q', 'c')")?,
+            finish: prepare("select pgq.finish_batch($1)")?,
+            session,
+        })
+    }
+
+    /// Loops per second. Vacuum comes first, so that without a snapshot nothing old is in the way.
+    fn rate(&self, window: Duration) -> Result<f64> {
+        self.session.execute("vacuum pgq.subscription")?;
+        self.session.runtime.block_on(async {
+            let client = &self.session.connection;
+            let began = Instant::now();
+            let mut count = 0_u32;
+            while began.elapsed() < window {
+                client.query(&self.insert, &[]).await?;
+                client.query(&self.insert, &[]).await?;
+                client.query(&self.tick, &[]).await?;
+                let batch: Option<i64> = client.query_one(&self.next, &[]).await?.try_get(0)?;
+                let batch = batch.context("no batch although a tick was made")?;
+                let done: i32 = client.query_one(&self.finish, &[&batch]).await?.try_get(0)?;
+                ensure!(done == 1, "batch {batch} was not there");
+                count += 1;
+            }
+            Ok(f64::from(count) / began.elapsed().as_secs_f64())
+        })
+    }
 }
 
 /// A transaction that does nothing but hold its snapshot, in a thread of its own.

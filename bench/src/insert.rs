@@ -5,7 +5,8 @@ use skytools::install::Module;
 
 use crate::Settings;
 use crate::ground;
-use crate::harness::{Better, Comparison, Contender};
+use crate::harness::{Better, Comparison, Contender, Windows};
+use crate::session::Clients;
 
 /// Runs the comparison.
 ///
@@ -27,9 +28,10 @@ pub fn run(settings: &Settings) -> Result<()> {
     let data = "x".repeat(200);
     let event = format!("select pgq.insert_event('q', 'type', '{data}')");
     let row = format!("insert into ev (ev_time, ev_type, ev_data) values (now(), 'type', '{data}')");
-    let measure = |db: &'static str, script: String| {
-        let cluster = &cluster;
-        move || ground::tps(cluster, db, &script, 4, settings.seconds)
+    let windows = Windows::of(settings.rounds, settings.seconds);
+    let measure = |db: &str, sql: &str| {
+        let mut clients = Clients::open(&cluster, db, sql, 4)?;
+        anyhow::Ok(move || clients.rate(windows.length))
     };
     Comparison {
         title: "one event of 200 bytes per transaction, 4 clients".into(),
@@ -37,11 +39,11 @@ pub fn run(settings: &Settings) -> Result<()> {
         better: Better::Higher,
         reference: 0,
         contenders: vec![
-            Contender::peer(format!("{original} insert_event"), measure("orig", event.clone())),
-            Contender::peer("plain INSERT", measure("plain", row)),
-            Contender::ours(format!("{ours} insert_event"), 1.0, measure("ours", event.clone())),
-            Contender::ours(format!("{ours} insert_event, 1 000 queues"), 0.9, measure("many", event)),
+            Contender::peer(format!("{original} insert_event"), measure("orig", &event)?),
+            Contender::peer("plain INSERT", measure("plain", &row)?),
+            Contender::ours(format!("{ours} insert_event"), 1.0, measure("ours", &event)?),
+            Contender::ours(format!("{ours} insert_event, 1 000 queues"), 0.9, measure("many", &event)?),
         ],
     }
-    .run(settings.rounds, settings.json)
+    .run(windows.count, settings.json)
 }

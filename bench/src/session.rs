@@ -1,10 +1,14 @@
 //! A connection that stays open, for callers without an async runtime: polling by psql would cost more than what
 //! is measured.
 
-use anyhow::Result;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, anyhow};
 use cluster::Cluster;
 use skytools::db::{ConnectString, Connection};
 use tokio::runtime::Runtime;
+use tokio_postgres::Statement;
 
 /// One session.
 pub struct Session {
@@ -44,4 +48,50 @@ impl Session {
         let row = self.runtime.block_on(self.connection.query_one(sql, &[]))?;
         Ok(row.try_get(0)?)
     }
+}
+
+/// Clients that repeat one statement, each execution a transaction. Between two windows they stand still; their connections
+/// and plans stay.
+pub struct Clients(Vec<(Session, Statement)>);
+
+impl Clients {
+    /// Connects `count` clients and prepares the statement.
+    ///
+    /// # Errors
+    /// No connection; the server refuses the statement.
+    pub fn open(cluster: &Cluster, db: &str, sql: &str, count: usize) -> Result<Clients> {
+        let client = || {
+            let session = Session::open(cluster, db)?;
+            let statement = session.runtime.block_on(session.connection.prepare(sql))?;
+            Ok((session, statement))
+        };
+        (0..count).map(|_| client()).collect::<Result<_>>().map(Clients)
+    }
+
+    /// Transactions per second of all clients in one window. All begin at once, each in a thread of its own.
+    ///
+    /// # Errors
+    /// The server refuses.
+    pub fn rate(&mut self, window: Duration) -> Result<f64> {
+        thread::scope(|scope| {
+            let threads: Vec<_> = self
+                .0
+                .iter_mut()
+                .map(|(session, statement)| scope.spawn(move || repeat(session, statement, window)))
+                .collect();
+            threads.into_iter().map(|t| t.join().map_err(|_| anyhow!("a client panicked"))?).sum()
+        })
+    }
+}
+
+fn repeat(session: &Session, statement: &Statement, window: Duration) -> Result<f64> {
+    session.runtime.block_on(async {
+        let began = Instant::now();
+        let mut count = 0_u32;
+        while began.elapsed() < window {
+            session.connection.execute(statement, &[]).await?;
+            count += 1;
+        }
+        Ok(f64::from(count) / began.elapsed().as_secs_f64())
+    })
 }
