@@ -6,6 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use nix::sys::signal::Signal;
+
 use crate::account::Account;
 use crate::installation::run;
 use crate::server::SUPERUSER;
@@ -158,8 +160,8 @@ impl Builder {
         let account = Account::for_server()?;
         let port = if self.tcp { free_port()? } else { 5432 };
         let dir = self.make_directory(port)?;
-        // From here on the watchdog removes the directory whatever happens.
-        let watchdog = Watchdog::start(&dir)?;
+        // From here on the watchdog removes the directory whatever happens. To a server SIGQUIT is an immediate shutdown.
+        let watchdog = Watchdog::start(&dir, &dir.join("data"), Signal::SIGQUIT)?;
         let cluster = Cluster::new(installation, account, dir, port, self.tcp, watchdog);
         account.own(cluster.dir())?;
         match &self.data {

@@ -29,3 +29,4 @@ pub use error::{Error, Result};
 pub use installation::Installation;
 pub use relocated::Relocated;
 pub use server::{Cluster, Kept, Mode};
+pub use watchdog::Watchdog;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use cluster::{Cluster, Installation, Mode};
+use cluster::{Cluster, Installation, Mode, Watchdog};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -134,4 +134,42 @@ fn a_kept_cluster_survives_and_its_command_removes_it() {
     assert!(status.success());
     assert!(!kept.dir.exists());
     eventually("the kept server ends", || servers_in(&kept.dir) == 0);
+}
+
+/// What works below the place is asked to end by the signal, and ends by itself; a process elsewhere is left alone.
+#[test]
+fn a_watchdog_asks_before_it_removes() {
+    let kept = tempfile::tempdir().unwrap();
+    let kept_path = kept.path().canonicalize().unwrap();
+    let dir = kept_path.join("run");
+    let place = dir.join("work");
+    std::fs::create_dir_all(place.join("below")).unwrap();
+    let told = kept_path.join("told");
+    let start = |cwd: &Path| {
+        let ready = kept_path.join(format!("ready-{}", cwd.file_name().unwrap().to_string_lossy()));
+        // It reads from a pipe that nobody writes to, so that it waits without a child of its own.
+        let script =
+            "trap 'echo ended >> \"$1\"; exit 7' TERM; : > \"$2\"; while :; do read -r line || exit 1; done";
+        let child = Command::new("sh")
+            .args(["-c", script, "sh"])
+            .args([&told, &ready])
+            .current_dir(cwd)
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        eventually("the process is ready", || ready.exists());
+        child
+    };
+    let (mut at, mut below, mut elsewhere) = (start(&place), start(&place.join("below")), start(&dir));
+    // Waiting for a child would close its pipe.
+    let _pipes = [at.stdin.take(), below.stdin.take(), elsewhere.stdin.take()];
+    // The watchdog waits until nobody is left there, so somebody collects the dead.
+    let reaped = std::thread::spawn(move || [at.wait().unwrap().code(), below.wait().unwrap().code()]);
+    Watchdog::start(&dir, &place, Signal::SIGTERM).unwrap().finish().unwrap();
+    assert!(!dir.exists());
+    assert_eq!(reaped.join().unwrap(), [Some(7), Some(7)]);
+    assert_eq!(std::fs::read_to_string(&told).unwrap(), "ended\nended\n");
+    assert_eq!(elsewhere.try_wait().unwrap(), None);
+    elsewhere.kill().unwrap();
+    elsewhere.wait().unwrap();
 }
