@@ -49,7 +49,7 @@ struct Args {
     /// Transactions per second of `pgbench-lag`; 0 for as many as the machine can.
     #[arg(long, default_value_t = 0)]
     rate: u32,
-    /// Leave out the original's Python programs from `copy` and `pgbench-lag`, where they take most of the time.
+    /// Leave out the original's Python programs from `copy`, `replay` and `pgbench-lag`, where they take most of the time.
     #[arg(long)]
     without_python: bool,
     /// Our executable; by default the one built beside this program.

@@ -6,8 +6,9 @@ use anyhow::Result;
 
 use crate::Settings;
 use crate::harness::{Better, Report, figures, rotate};
-use crate::nodes::{ACC, Kind, Londiste, Native, Servers};
+use crate::nodes::{ACC, Servers};
 use crate::program::wait_until;
+use crate::replicas::{OURS, Replicas, databases};
 use crate::session::Session;
 
 /// Runs the comparison.
@@ -17,63 +18,43 @@ use crate::session::Session;
 pub fn run(settings: &Settings) -> Result<()> {
     let rows = settings.scaled(200_000);
     let servers = Servers::start()?;
-    let tables = vec!["public.acc".to_owned()];
-    for db in ["native", "python", "ours"] {
+    for db in databases(settings) {
         servers.create(db, &format!("create table acc {ACC}"))?;
     }
-    let native = Native::publish(&servers, "native", &tables)?;
-    native.subscribe(true)?;
-    let mut python = Londiste::start(&servers, &settings.tools, Kind::Python, "python")?;
-    let mut ours = Londiste::start(&servers, &settings.tools, Kind::Ours, "ours")?;
-    for londiste in [&mut python, &mut ours] {
-        londiste.publish(&tables)?;
-        londiste.subscribe(&tables)?;
-    }
-    let names =
-        [format!("{} logical replication", servers.version()), python.name.clone(), ours.name.clone()];
-    let sessions = ["native", "python", "ours"].map(|db| Session::open(&servers.target, db));
+    let mut replicas = Replicas::start(&servers, settings, &["public.acc".to_owned()])?;
+    let sessions: Vec<Session> =
+        replicas.databases.iter().map(|db| Session::open(&servers.target, db)).collect::<Result<_>>()?;
     let mut run = 0_u32;
-    let runs = rotate(names.len(), settings.rounds, |at| {
+    let runs = rotate(replicas.names.len(), settings.rounds, |at| {
         run += 1;
-        let db = ["native", "python", "ours"][at];
-        let target = sessions[at].as_ref().map_err(|e| anyhow::anyhow!("{e:#}"))?;
-        let mut londiste = [None, Some(&mut python), Some(&mut ours)].into_iter().nth(at).flatten();
-        match &mut londiste {
-            None => native.enable(false)?,
-            Some(londiste) => londiste.stop_leaf()?,
-        }
+        let db = replicas.databases[at];
+        replicas.hold(at)?;
         servers.source.psql(db, &load(run, rows))?;
         // The backlog is complete, and can be replayed in full, before the clock starts.
-        if let Some(londiste) = &londiste {
-            londiste.tick()?;
-        }
+        replicas.tick(at)?;
         let began = Instant::now();
-        match &mut londiste {
-            None => native.enable(true)?,
-            Some(londiste) => londiste.start_leaf()?,
-        }
+        replicas.go_on(at)?;
         let last = format!("select exists (select from acc where id = -{run})");
         wait_until("the backlog is replayed", || {
-            if let Some(londiste) = &mut londiste {
-                londiste.check()?;
-            }
-            target.value(&last)
+            replicas.check_londiste()?;
+            sessions[at].value(&last)
         })?;
         let seconds = began.elapsed().as_secs_f64();
         servers.must_agree(db, "acc")?;
         Ok(seconds)
     })?;
-    for (reference, floor) in [(0, 2.5), (1, 9.0)] {
+    let floors = [(0, 2.5), (OURS + 1, 9.0)];
+    for (reference, floor) in floors.into_iter().filter(|(peer, _)| *peer < replicas.names.len()) {
         Report {
             title: format!(
                 "replay of {rows} inserts, {rows} updates, {} deletes, against {}",
                 rows / 2,
-                names[reference]
+                replicas.names[reference]
             ),
             unit: "s",
             better: Better::Lower,
             reference,
-            figures: figures(&names, &runs, 2, floor, |seconds| *seconds),
+            figures: figures(&replicas.names, &runs, OURS, floor, |seconds| *seconds),
         }
         .print(settings.json);
     }

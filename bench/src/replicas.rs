@@ -48,12 +48,55 @@ impl<'a> Replicas<'a> {
         Ok(Replicas { databases, names, native, londiste })
     }
 
+    /// Ends applying in one of them.
+    ///
+    /// # Errors
+    /// It does not end.
+    pub fn hold(&mut self, at: usize) -> Result<()> {
+        match self.londiste_at(at) {
+            None => self.native.enable(false),
+            Some(londiste) => londiste.stop_leaf(),
+        }
+    }
+
+    /// Begins again what [`Replicas::hold`] has ended.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn go_on(&mut self, at: usize) -> Result<()> {
+        match self.londiste_at(at) {
+            None => self.native.enable(true),
+            Some(londiste) => londiste.start_leaf(),
+        }
+    }
+
+    /// Makes everything committed so far ready to be replayed.
+    ///
+    /// # Errors
+    /// The server refuses.
+    pub fn tick(&mut self, at: usize) -> Result<()> {
+        self.londiste_at(at).map_or(Ok(()), |londiste| londiste.tick())
+    }
+
+    /// Nothing for native replication.
+    fn londiste_at(&mut self, at: usize) -> Option<&mut Londiste<'a>> {
+        self.londiste.get_mut(at.checked_sub(1)?)
+    }
+
+    /// Fails when a daemon of Londiste has ended.
+    ///
+    /// # Errors
+    /// One has.
+    pub fn check_londiste(&mut self) -> Result<()> {
+        self.londiste.iter_mut().try_for_each(Londiste::check)
+    }
+
     /// Fails when a daemon has ended, or a subscription is switched off.
     ///
     /// # Errors
     /// One has.
     pub fn check(&mut self) -> Result<()> {
         self.native.check()?;
-        self.londiste.iter_mut().try_for_each(Londiste::check)
+        self.check_londiste()
     }
 }

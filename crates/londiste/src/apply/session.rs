@@ -56,6 +56,10 @@ const READ: &[(&str, &str)] = &[
     ("lc_monetary", "C"),
 ];
 
+/// A batch is sorted by the numbers of its events. With the usual 4 MB that is a quarter of the time of reading it.
+const ROOM_TO_SORT: &str = "select pg_catalog.set_config('work_mem', '64MB', false) \
+     where pg_catalog.pg_size_bytes(pg_catalog.current_setting('work_mem')) < 67108864";
+
 /// How values were written where they come from, as far as their text depends on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceStyle {
@@ -100,7 +104,9 @@ async fn pin<C: GenericClient + Sync>(client: &C, settings: &[(&str, &str)]) -> 
 /// # Errors
 /// Whatever the server reports.
 pub async fn prepare_reader<C: GenericClient + Sync>(client: &C) -> Result<()> {
-    pin(client, COMMON).await
+    let room = async { Ok(client.query_typed(ROOM_TO_SORT, &[]).await?) };
+    tokio::try_join!(pin(client, COMMON), room)?;
+    Ok(())
 }
 
 /// Prepares a session that reads rows of user tables, for a copy or a comparison.
@@ -121,10 +127,8 @@ pub async fn prepare_apply<C: GenericClient + Sync>(
     queue: &str,
     style: &SourceStyle,
 ) -> Result<Role> {
-    pin(client, COMMON).await?;
-    pin(client, APPLY).await?;
     let date_style = format!("ISO, {}", style.date_order);
-    pin(client, &[("DateStyle", &date_style)]).await?;
+    pin(client, &[COMMON, APPLY, &[("DateStyle", &date_style)]].concat()).await?;
     if let Err(e) = pin(client, &[("lc_monetary", &style.money_locale)]).await {
         tracing::warn!(
             locale = style.money_locale,

@@ -541,6 +541,19 @@ async fn changes_of_the_table_between_batches_are_noticed_and_the_catalog_does_n
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reader_has_room_to_sort_a_batch() -> Result<()> {
+    let db = testkit::database().await?;
+    let client = db.connect().await?;
+    for (before, after) in [("4MB", "64MB"), ("64kB", "64MB"), ("100MB", "100MB")] {
+        client.batch_execute(&format!("set work_mem = '{before}'")).await?;
+        session::prepare_reader(&client).await?;
+        let found: String = client.query_one("show work_mem", &[]).await?.get(0);
+        ensure!(found == after, "{before} became {found}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_row_in_the_way_is_named_by_its_event() -> Result<()> {
     let db = testkit::database().await?;
     let (client, other) = (prepared(&db).await?, db.connect().await?);
