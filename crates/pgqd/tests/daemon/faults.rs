@@ -1,6 +1,6 @@
 //! The daemon survives what happens to servers and to itself.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use cluster::Mode;
 use testkit::faults::Proxy;
 use testkit::{PATIENCE, wait_for};
@@ -86,4 +86,27 @@ async fn killed_and_started_again() -> Result<()> {
         daemon.start_again()?;
     }
     is_ticked(&cluster, "db", "q").await
+}
+
+#[tokio::test]
+async fn a_queue_that_refuses_ticks_is_named_once_and_holds_up_no_other() -> Result<()> {
+    let cluster = testkit::own_cluster(|b| b).await?;
+    testkit::database_on(&cluster, "db")?;
+    // As after a dump was restored into a younger server.
+    cluster.psql(
+        "db",
+        "select pgq.create_queue('good'), pgq.create_queue('restored');
+         update pgq.tick set tick_snapshot = '9000000000:9000000000:'
+          where tick_queue = (select queue_id from pgq.queue where queue_name = 'restored')",
+    )?;
+    let mut daemon = Daemon::serving(&cluster)?;
+    let refused = "no tick on queue \"restored\": Invalid PgQ state";
+    daemon.says(refused).await?;
+    for _ in 0..3 {
+        is_ticked(&cluster, "db", "good").await?;
+    }
+    let log = daemon.process.output();
+    ensure!(log.matches(refused).count() == 1, "{log}");
+    ensure!(log.contains("skytools verify --repair"), "{log}");
+    Ok(())
 }

@@ -7,9 +7,11 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio_postgres::error::{DbError, Severity};
 use tokio_postgres::{AsyncMessage, CancelToken, NoTls, Notification};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::warnings::Warnings;
 use crate::{Error, ErrorKind, Result};
 
 /// Notifications kept for a reader that is busy. They are hints only, so later ones are dropped.
@@ -157,7 +159,21 @@ impl Drop for Connection {
     }
 }
 
-/// Moves bytes, forwards notices to the debug log and notifications to their reader, until the connection ends
+/// Logs what the server says beside its answers. Its warnings concern the operator; what comes with each call is told once.
+fn tell(notice: &DbError, target: &str, warnings: &mut Warnings) {
+    let text = notice.message();
+    // The severity that is not translated.
+    let warning = notice.parsed_severity() == Some(Severity::Warning);
+    if !(warning && warnings.is_news(text)) {
+        tracing::debug!("{}: {text}", notice.severity());
+    } else if let Some(hint) = notice.hint() {
+        tracing::warn!(hint, "{target}: {text}");
+    } else {
+        tracing::warn!("{target}: {text}");
+    }
+}
+
+/// Moves bytes, forwards notices to the log and notifications to their reader, until the connection ends
 /// or its owner is gone.
 async fn drive<S, T>(
     mut connection: tokio_postgres::Connection<S, T>,
@@ -168,11 +184,12 @@ async fn drive<S, T>(
     S: AsyncRead + AsyncWrite + Unpin,
     T: AsyncRead + AsyncWrite + Unpin,
 {
+    let mut warnings = Warnings::default();
     let messages = async {
         while let Some(message) = std::future::poll_fn(|cx| connection.poll_message(cx)).await {
             match message {
                 Ok(AsyncMessage::Notice(notice)) => {
-                    tracing::debug!("{}: {}", notice.severity(), notice.message());
+                    tell(&notice, &target, &mut warnings);
                 }
                 // A full channel means that a wake-up is waiting to be seen already.
                 Ok(AsyncMessage::Notification(notification)) => {

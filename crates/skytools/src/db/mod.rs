@@ -23,6 +23,7 @@ mod server_check;
 mod service_file;
 mod settings;
 mod tls;
+mod warnings;
 
 pub use connect_string::ConnectString;
 pub use connection::{Canceller, Connection};
