@@ -66,7 +66,9 @@ impl Quick {
     /// Makes the line of an event with this data, which is UTF-8; false if it has to be taken apart.
     pub fn encode(&self, data: &[u8], rules: &Rules, line: &mut Line) -> bool {
         let Line { key, row, values } = line;
-        (key.clear(), row.clear(), values.clear());
+        key.clear();
+        row.clear();
+        values.clear();
         let mut rest = data;
         let mut high = false;
         for (nth, name) in self.names.iter().enumerate() {

@@ -16,7 +16,8 @@ use crate::apply::pipeline::Counts;
 use crate::apply::target::TableShape;
 
 /// Changes of a table below this number go one by one: then the fixed cost of the set statements is not earned back.
-pub const FEW_CHANGES: usize = 200;
+/// Measured: `docs/how-apply-works.md`.
+pub const FEW_CHANGES: usize = 100;
 /// Fewer changes than that with more bytes go one by one as well: the bytes cost more than the statements.
 pub const FEW_BYTES: usize = 4 << 20;
 
