@@ -80,6 +80,7 @@ struct Looping {
 impl Looping {
     fn open(cluster: &Cluster, db: &str) -> Result<Looping> {
         let session = Session::open(cluster, db)?;
+        session.keep_to_processor(0)?;
         let prepare = |sql| session.runtime.block_on(session.connection.prepare(sql));
         Ok(Looping {
             insert: prepare("select pgq.insert_event('q', 'type', 'data')")?,

@@ -4,8 +4,10 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use cluster::Cluster;
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
 use skytools::db::{ConnectString, Connection};
 use tokio::runtime::Runtime;
 use tokio_postgres::Statement;
@@ -30,6 +32,21 @@ impl Session {
         let connect = ConnectString::parse(&cluster.connstr(db))?;
         let connection = runtime.block_on(connect.connect("bench"))?;
         Ok(Session { runtime, connection })
+    }
+
+    /// Keeps the server's process to one of the processors, the same for every contender's session of this number. Left to
+    /// the scheduler, a process that works in turns with others returns to the processor it had, and processors are
+    /// not equally fast: the same code made half as many transactions on one of two.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn keep_to_processor(&self, number: usize) -> Result<()> {
+        let pid: i32 = self.value("select pg_backend_pid()")?;
+        let ours = sched_getaffinity(Pid::this())?;
+        let usable: Vec<usize> = (0..CpuSet::count()).filter(|cpu| ours.is_set(*cpu) == Ok(true)).collect();
+        let mut one = CpuSet::new();
+        one.set(usable[number % usable.len()])?;
+        sched_setaffinity(Pid::from_raw(pid), &one).context("keeping a server process to one processor")
     }
 
     /// Runs statements.
@@ -60,12 +77,13 @@ impl Clients {
     /// # Errors
     /// No connection; the server refuses the statement.
     pub fn open(cluster: &Cluster, db: &str, sql: &str, count: usize) -> Result<Clients> {
-        let client = || {
+        let client = |number| {
             let session = Session::open(cluster, db)?;
+            session.keep_to_processor(number)?;
             let statement = session.runtime.block_on(session.connection.prepare(sql))?;
             Ok((session, statement))
         };
-        (0..count).map(|_| client()).collect::<Result<_>>().map(Clients)
+        (0..count).map(client).collect::<Result<_>>().map(Clients)
     }
 
     /// Transactions per second of all clients in one window. All begin at once, each in a thread of its own.
