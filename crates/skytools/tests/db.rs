@@ -436,12 +436,20 @@ async fn notices_are_logged_and_notifications_delivered() -> Result<()> {
     let mut notifications = connection.take_notifications().context("the first call gives it")?;
     assert!(connection.take_notifications().is_none());
     connection
-        .batch_execute("do $$ begin raise warning 'look here'; end $$; listen bell; notify bell, 'rings'")
+        .batch_execute(
+            "do $$ begin raise notice 'by the way'; end $$;
+             do $$ begin for n in 1..3 loop raise warning 'look here: %', n; end loop; end $$;
+             listen bell; notify bell, 'rings'",
+        )
         .await?;
     let notification = notifications.recv().await.context("the connection is open")?;
     assert_eq!((notification.channel(), notification.payload()), ("bell", "rings"));
     let text = String::from_utf8(log.0.lock().expect("nobody panics here").clone())?;
-    assert!(text.contains("WARNING: look here"), "{text}");
+    assert!(text.contains("NOTICE: by the way"), "{text}");
+    // An operator is told once.
+    let told = |line: &&str| line.contains("WARN ") && line.contains("look here");
+    assert_eq!(text.lines().filter(told).count(), 1, "{text}");
+    assert_eq!(text.matches("WARNING: look here").count(), 2, "{text}");
     Ok(())
 }
 
