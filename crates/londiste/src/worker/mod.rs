@@ -709,15 +709,35 @@ pub async fn run(mut config: Config, signals: Signals) -> Result<ExitCode> {
             tell.send(outcome).ok();
         })
         .map_err(|e| Error::new(ErrorKind::System, "cannot start the worker's thread").with_source(e))?;
-    let outcome = ended.await;
-    drop(waits);
-    match outcome {
+    let mut thread = WorkerThread { waits: Some(waits), thread: Some(thread) };
+    match ended.await {
         Ok(outcome) => outcome.map(|()| ExitCode::SUCCESS),
         // Its end of the channel is gone, so it is ending.
-        Err(_) => match thread.join() {
+        Err(_) => match thread.end() {
             Err(panic) => std::panic::resume_unwind(panic),
             Ok(()) => Err(Error::new(ErrorKind::Internal, "the worker ended without a word")),
         },
+    }
+}
+
+/// The worker's thread, for whoever waits for it. Whoever stops waiting finds it gone afterwards: nothing it was doing goes on.
+struct WorkerThread {
+    waits: Option<oneshot::Sender<Infallible>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl WorkerThread {
+    /// Ends the thread; the error is its panic.
+    fn end(&mut self) -> std::thread::Result<()> {
+        self.waits = None;
+        self.thread.take().map_or(Ok(()), std::thread::JoinHandle::join)
+    }
+}
+
+impl Drop for WorkerThread {
+    fn drop(&mut self) {
+        // Who is interested in a panic has asked for it.
+        self.end().ok();
     }
 }
 

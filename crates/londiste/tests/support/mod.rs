@@ -8,6 +8,7 @@ use anyhow::{Result, bail, ensure};
 use skytools::config::Config;
 use skytools::service::Signals;
 use testkit::{TestDb, wait_for};
+use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 
@@ -217,6 +218,8 @@ pub async fn admin(client: &Client, sql: &str) -> Result<()> {
 pub struct Running {
     signals: Signals,
     task: JoinHandle<skytools::Result<std::process::ExitCode>>,
+    /// Its own, so that it can be cut off as a whole.
+    runtime: Option<Runtime>,
 }
 
 impl Running {
@@ -225,20 +228,23 @@ impl Running {
             skytools::log::init_console("worker", 1);
         }
         let signals = Signals::manual();
-        let task = tokio::spawn(londiste::worker::run(config, signals.clone()));
-        Running { signals, task }
+        let runtime = Runtime::new().expect("a runtime");
+        let task = runtime.spawn(londiste::worker::run(config, signals.clone()));
+        Running { signals, task, runtime: Some(runtime) }
     }
 
-    /// As `kill -9`: whatever it was doing is cut off, its sockets are closed.
-    pub async fn kill(self) {
-        self.task.abort();
-        drop(self.task.await);
+    /// As `kill -9`: whatever it was doing is cut off, its sockets are closed. All of that is over on return, also for the
+    /// tasks that it had started: aborting them would only ask them to end.
+    pub async fn kill(mut self) {
+        let runtime = self.runtime.take();
+        tokio::task::spawn_blocking(move || drop(runtime)).await.expect("nothing panics at the end");
     }
 
     /// As SIGINT.
-    pub async fn stop(self) -> Result<()> {
+    pub async fn stop(mut self) -> Result<()> {
         self.signals.request_stop();
-        tokio::time::timeout(PATIENCE, self.task).await???;
+        tokio::time::timeout(PATIENCE, &mut self.task).await???;
+        self.kill().await;
         Ok(())
     }
 
@@ -248,5 +254,14 @@ impl Running {
 
     pub fn has_ended(&self) -> bool {
         self.task.is_finished()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Of a test that has ended: nobody looks any more.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
