@@ -60,7 +60,7 @@ impl Nodes {
             "[londiste]\njob_name = leaf_w\nqueue_name = q\ndb = {}\nloop_delay = 0.1\nexception_sleep = 0.3\n",
             self.leaf
         );
-        Ok(Running::start(Config::from_text(&text, &["londiste"], &[])?))
+        Running::start(Config::from_text(&text, &["londiste"], &[])?)
     }
 
     async fn ticks(root: String) {

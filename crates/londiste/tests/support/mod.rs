@@ -107,7 +107,7 @@ impl Pair {
 
     /// Starts the leaf's worker.
     pub fn worker(&self, more: &str) -> Result<Running> {
-        Ok(Running::start(self.config(more)?))
+        Running::start(self.config(more)?)
     }
 
     /// The stored state of a table on the leaf, `-` for NULL.
@@ -223,21 +223,23 @@ pub struct Running {
 }
 
 impl Running {
-    pub fn start(config: Config) -> Running {
+    pub fn start(config: Config) -> Result<Running> {
         if std::env::var_os("SHOW_LOG").is_some() {
             skytools::log::init_console("worker", 1);
         }
         let signals = Signals::manual();
-        let runtime = Runtime::new().expect("a runtime");
+        let runtime = Runtime::new()?;
         let task = runtime.spawn(londiste::worker::run(config, signals.clone()));
-        Running { signals, task, runtime: Some(runtime) }
+        Ok(Running { signals, task, runtime: Some(runtime) })
     }
 
     /// As `kill -9`: whatever it was doing is cut off, its sockets are closed. All of that is over on return, also for the
     /// tasks that it had started: aborting them would only ask them to end.
     pub async fn kill(mut self) {
         let runtime = self.runtime.take();
-        tokio::task::spawn_blocking(move || drop(runtime)).await.expect("nothing panics at the end");
+        if let Err(error) = tokio::task::spawn_blocking(move || drop(runtime)).await {
+            std::panic::resume_unwind(error.into_panic());
+        }
     }
 
     /// As SIGINT.
