@@ -27,9 +27,9 @@ declare
 begin
     _w := pgq._capture_words(i_capture, i_table);
     _state := _w.prefix || '_state_seq';
-    _refuse := case when _w.has_key then '' else pgq._capture_refuse(i_capture, 'Update/Delete on table without pkey',
-        'object_not_in_prerequisite_state', 'Table: ' || i_table::regclass, 'Add a primary key, or give pkey=.') end;
     _leave := pgq._capture_leave(_w.needs);
+    _refuse := case when _w.has_key then '' else pgq._capture_refuse(i_capture, _leave, 'Update/Delete on table without pkey',
+        'object_not_in_prerequisite_state', 'Table: ' || i_table::regclass, 'Add a primary key, or give pkey=.') end;
     _too_large := case i_capture.failure when 'mark'
         then format('perform pgq._capture_lost(%L, sqlerrm); %s return null;', i_capture.function_name, _leave)
         else 'perform pgq._capture_too_large(tg_relid, sqlerrm);' end;
@@ -63,9 +63,8 @@ begin
         _careful_update := _careful_update || format(E'\n                if not (%s) then\n                    %s_old_data := %s;\n                    _key_changed := true;\n                end if;',
             _w.same_key,
             case when _w.swappable
-                 then replace(pgq._capture_refuse(i_capture, 'primary key update not allowed: the key is deferrable', 'feature_not_supported', 'Table: ' || i_table::regclass,
-                        'Rows may exchange a deferrable key, which no order of events can repeat. Make it NOT DEFERRABLE, or delete and insert.'),
-                        'return null;', _leave || ' return null;') || ' ' else '' end,
+                 then pgq._capture_refuse(i_capture, _leave, 'primary key update not allowed: the key is deferrable', 'feature_not_supported', 'Table: ' || i_table::regclass,
+                        'Rows may exchange a deferrable key, which no order of events can repeat. Make it NOT DEFERRABLE, or delete and insert.') || ' ' else '' end,
             pgq._capture_encode(i_table, _w.ignored, 'old', 'careful'));
     end if;
 
@@ -151,8 +150,8 @@ $code$,
         pgq._capture_enter(_w.needs), _state,
         -- careful
         pgq._capture_encode(i_table, _w.ignored, 'new', 'careful'),
-        replace(_refuse, 'return null;', _leave || ' return null;'), pgq._capture_encode(i_table, _w.ignored, 'new', 'careful'), _careful_update,
-        replace(_refuse, 'return null;', _leave || ' return null;'), pgq._capture_encode(i_table, _w.ignored, 'old', 'careful'),
+        _refuse, pgq._capture_encode(i_table, _w.ignored, 'new', 'careful'), _careful_update,
+        _refuse, pgq._capture_encode(i_table, _w.ignored, 'old', 'careful'),
         _too_large,
         _leave,
         -- key changed

@@ -115,16 +115,14 @@ declare
 begin
     if not _w.has_key then
         _no_key := format(E'if exists (select from old_rows) then\n            %s\n        end if;',
-                          replace(pgq._capture_refuse(i_capture, 'Update/Delete on table without pkey', 'object_not_in_prerequisite_state', 'Table: ' || i_table::regclass, 'Add a primary key, or give pkey=.'),
-                                  'return null;', _leave || ' return null;'));
+                          pgq._capture_refuse(i_capture, _leave, 'Update/Delete on table without pkey', 'object_not_in_prerequisite_state', 'Table: ' || i_table::regclass, 'Add a primary key, or give pkey=.'));
         _update := _no_key;
     else
         _update := format(E'if %s then\n%s\nelse\n%s\nend if;',
             pgq._capture_keys_changed(i_table, _w.key_columns, _w.swappable),
             case when _w.swappable
-                 then replace(pgq._capture_refuse(i_capture, 'primary key update not allowed: the key is deferrable', 'feature_not_supported', 'Table: ' || i_table::regclass,
-                          'Rows may exchange a deferrable key, which no order of events can repeat. Make it NOT DEFERRABLE, or delete and insert.'),
-                          'return null;', _leave || ' return null;')
+                 then pgq._capture_refuse(i_capture, _leave, 'primary key update not allowed: the key is deferrable', 'feature_not_supported', 'Table: ' || i_table::regclass,
+                          'Rows may exchange a deferrable key, which no order of events can repeat. Make it NOT DEFERRABLE, or delete and insert.')
                  else format(E'perform pg_catalog.set_config(''enable_nestloop'', ''off'', true);\n%s\nperform pg_catalog.set_config(''enable_nestloop'', _plans, true);',
                              pgq._capture_insert_rows(i_capture, i_table, 'UPDATE', true)) end,
             pgq._capture_insert_rows(i_capture, i_table, 'UPDATE', false));
@@ -198,11 +196,10 @@ returns text[] as $$
 -- Sets what the text of values depends on: to the canonical settings (null), or back to what this returned.
 declare
     _names constant text[] := '{DateStyle,IntervalStyle,extra_float_digits,bytea_output,lc_monetary,search_path}';
-    _canonical constant text[] := '{ISO,iso_8601,1,hex,C,"pg_catalog, pg_temp"}';
     _before text[] := array(select pg_catalog.current_setting(n) from pg_catalog.unnest(_names) with ordinality u (n, nr) order by nr);
 begin
     for _n in 1 .. pg_catalog.cardinality(_names) loop
-        perform pg_catalog.set_config(_names[_n], (coalesce(i_settings, _canonical))[_n], true);
+        perform pg_catalog.set_config(_names[_n], case when i_settings is null then pgq._capture_canonical(_names[_n]) else i_settings[_n] end, true);
     end loop;
     return _before;
 end;

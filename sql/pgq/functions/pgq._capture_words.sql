@@ -130,11 +130,14 @@ select coalesce(string_agg(format($code$
   from generate_series(0, i_tables - 1) n;
 $$ language sql immutable set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
 
-create or replace function pgq._capture_refuse(i_capture pgq.capture, i_message text, i_condition text, i_detail text, i_hint text)
+create or replace function pgq._capture_refuse(i_capture pgq.capture, i_leave text, i_message text, i_condition text, i_detail text, i_hint text)
 returns text as $$
 -- Statements for a change that cannot be captured: as pgq.capture.failure says, it fails or the capture is marked as incomplete.
+--
+-- Parameters:
+--      i_leave     - what pgq._capture_leave wrote
 select case i_capture.failure
-    when 'mark' then format('perform pgq._capture_lost(%L, %L); return null;', i_capture.function_name, i_message)
+    when 'mark' then format('perform pgq._capture_lost(%L, %L); %s return null;', i_capture.function_name, i_message, i_leave)
     else format('raise exception %L using errcode = %L, detail = %L, hint = %L;', replace(i_message, '%', '%%'), i_condition, i_detail, i_hint) end;
 $$ language sql immutable set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
 

@@ -189,6 +189,7 @@ declare
     _now txid_snapshot := txid_current_snapshot();
     _done bigint[];
     _waits boolean;
+    _last_event bigint;
 begin
     select q.queue_id, q.queue_tick_seq::regclass as tick_seq, q.queue_event_seq::regclass as event_seq,
            q.queue_data_pfx || '_' || q.queue_cur_table as event_table,
@@ -247,9 +248,9 @@ begin
     end;
     perform txid_current();
     -- read before the snapshot of the tick is taken: see tick_event_seq
-    _q.tick_id := coalesce(pg_sequence_last_value(_q.event_seq), 1);
+    _last_event := coalesce(pg_sequence_last_value(_q.event_seq), 1);
     insert into pgq.tick (tick_queue, tick_id, tick_event_seq)
-        values (_q.queue_id, nextval(_q.tick_seq), _q.tick_id);
+        values (_q.queue_id, nextval(_q.tick_seq), _last_event);
     return currval(_q.tick_seq);
 end;
 $$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp;
