@@ -6,51 +6,42 @@ as $$
 declare
     l_row tid;
 begin
-    if a_tick_id is null then
-        loop    -- again only when another transaction got in between
-            select t.ctid into l_row
-              from pgq_ext.completed_tick t
-             where t.consumer_id = a_consumer
-               and t.subconsumer_id = a_subconsumer
-             order by t.last_tick_id desc
-             limit 1;
-            exit when not found;
+    loop    -- again only when another transaction got in between
+        select t.ctid into l_row
+          from pgq_ext.completed_tick t
+         where t.consumer_id = a_consumer
+           and t.subconsumer_id = a_subconsumer
+         order by t.last_tick_id desc
+         limit 1;
+        if found and a_tick_id is null then
             delete from pgq_ext.completed_tick t
              where t.ctid = l_row
                and t.consumer_id = a_consumer
                and t.subconsumer_id = a_subconsumer;
             exit when found;
-        end loop;
-    else
-        loop    -- again only when another transaction got in between
-            select t.ctid into l_row
-              from pgq_ext.completed_tick t
-             where t.consumer_id = a_consumer
-               and t.subconsumer_id = a_subconsumer
-             order by t.last_tick_id desc
-             limit 1;
-            if found then
-                update pgq_ext.completed_tick t
-                   set last_tick_id = a_tick_id
-                 where t.ctid = l_row
-                   and t.consumer_id = a_consumer
-                   and t.subconsumer_id = a_subconsumer;
-                exit when found;
-            else
-                begin
-                    insert into pgq_ext.completed_tick (consumer_id, subconsumer_id, last_tick_id)
-                    values (a_consumer, a_subconsumer, a_tick_id);
-                    exit;
-                exception
-                    when unique_violation then
-                        -- made elsewhere: visible to the next round, unless this snapshot is older
-                        if current_setting('transaction_isolation') <> 'read committed' then
-                            raise;
-                        end if;
-                end;
-            end if;
-        end loop;
-    end if;
+        elsif found then
+            update pgq_ext.completed_tick t
+               set last_tick_id = a_tick_id
+             where t.ctid = l_row
+               and t.consumer_id = a_consumer
+               and t.subconsumer_id = a_subconsumer;
+            exit when found;
+        elsif a_tick_id is null then
+            exit;
+        else
+            begin
+                insert into pgq_ext.completed_tick (consumer_id, subconsumer_id, last_tick_id)
+                values (a_consumer, a_subconsumer, a_tick_id);
+                exit;
+            exception
+                when unique_violation then
+                    -- made elsewhere: visible to the next round, unless this snapshot is older
+                    if current_setting('transaction_isolation') <> 'read committed' then
+                        raise;
+                    end if;
+            end;
+        end if;
+    end loop;
     return 1;
 end;
 $$ language plpgsql security definer
