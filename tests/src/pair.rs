@@ -219,6 +219,12 @@ impl Pair {
     /// # Errors
     /// Not within the limit.
     pub async fn wait_replayed(&self) -> Result<()> {
+        // Two ticks: the snapshot of the first may be older than this call.
+        self.wait_for_a_tick().await?;
+        self.wait_for_a_tick().await
+    }
+
+    async fn wait_for_a_tick(&self) -> Result<()> {
         let before: i64 = wait_for("a forced tick", LIMIT, || async {
             let db = self.source_db().await?;
             Ok(Some(db.query_one("select pgq.force_tick($1)", &[&QUEUE]).await?.get(0)))
