@@ -7,13 +7,13 @@
 
 use std::time::{Duration, Instant};
 
+use pgq::consumer::MORE_EXPECTED;
+
 /// A batch with as many events means load.
 const LOAD_EVENTS: u64 = 100;
 /// For so long after such a batch.
 const LOAD_LASTS: Duration = Duration::from_secs(1);
-/// For so long after an event more are expected.
-const EXPECT: Duration = Duration::from_secs(5);
-/// How often to look then.
+/// How often to look while more events are expected.
 const LOOK: Duration = Duration::from_millis(50);
 /// How long to leave events waiting at most, so that they become one batch.
 const GATHER: Duration = Duration::from_millis(250);
@@ -48,7 +48,7 @@ impl Pace {
     }
 
     fn expects(&self) -> bool {
-        self.events.is_some_and(|at| at.elapsed() < EXPECT)
+        self.events.is_some_and(|at| at.elapsed() < MORE_EXPECTED)
     }
 
     /// Time to leave before the next tick is asked for: as long as the last batch took, so that the fixed cost of small
@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(pace.wait(SECOND, true), SECOND / LOOKS);
         pace.applied(1, Duration::ZERO);
         assert_eq!(pace.wait(SECOND, true), LOOK);
-        pace.events = Instant::now().checked_sub(EXPECT);
+        pace.events = Instant::now().checked_sub(MORE_EXPECTED);
         assert_eq!(pace.wait(SECOND, true), SECOND / LOOKS);
     }
 

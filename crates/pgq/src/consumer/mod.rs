@@ -60,6 +60,7 @@ use skytools::Result;
 use skytools::db::{ConnectString, Connection};
 
 pub use batch::Batch;
+pub use pace::MORE_EXPECTED;
 pub use program::{ConsumerArgs, ConsumerJob, Handler, run};
 pub use session::Session;
 pub use settings::Settings;

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 /// How often to look while events come.
 const LOOK: Duration = Duration::from_millis(10);
-/// For so long after an event more are expected. Consumers of ten events a second never slow down.
-const EXPECT: Duration = Duration::from_secs(5);
+/// For so long after an event more are expected, and looks come often. Consumers of ten events a second never slow down.
+pub const MORE_EXPECTED: Duration = Duration::from_secs(5);
 
 /// When events came.
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ impl Pace {
 
     /// How long to wait before the next look, given what is configured. `cheap`: a look costs little.
     pub fn wait(&self, configured: Duration, cheap: bool) -> Duration {
-        if cheap && self.events.is_some_and(|at| at.elapsed() < EXPECT) {
+        if cheap && self.events.is_some_and(|at| at.elapsed() < MORE_EXPECTED) {
             configured.min(LOOK)
         } else {
             configured
@@ -45,7 +45,7 @@ mod tests {
         assert_eq!(pace.wait(configured, false), configured);
         assert_eq!(pace.wait(configured, true), LOOK);
         assert_eq!(pace.wait(Duration::from_millis(1), true), Duration::from_millis(1));
-        pace.events = Instant::now().checked_sub(EXPECT);
+        pace.events = Instant::now().checked_sub(MORE_EXPECTED);
         assert_eq!(pace.wait(configured, true), configured);
     }
 }
