@@ -8,13 +8,14 @@ returns integer as $$
 -- Errors:
 --      queue .. maint failure
 -- Tables directly manipulated:
---      truncate - pgq.event_N_M, update - pgq.queue, delete - pgq.tick
+--      truncate - pgq.event_N_M, if not empty; update - pgq.queue; delete - pgq.tick
 declare
     _q pgq.queue%rowtype;
     _lowest bigint;
     _oldest bigint;
     _next integer;
     _table text;
+    _used boolean;
 begin
     select * into _q
       from pgq.queue q
@@ -55,7 +56,16 @@ begin
     begin
         -- never wait: whoever holds the table would make every writer wait behind us
         execute 'lock table ' || _table || ' in access exclusive mode nowait';
-        execute 'truncate ' || _table;
+        -- A file without a page has nothing to remove, nobody can write to it now, and new files would cost four rows
+        -- of pg_class and every session's plans.  Only age is a reason: tables of events never need a vacuum.
+        select pg_catalog.pg_relation_size(c.oid) > 0
+               or pg_catalog.age(c.relfrozenxid) > pg_catalog.current_setting('vacuum_freeze_min_age')::int4
+          into _used
+          from pg_catalog.pg_class c
+         where c.oid = _table::pg_catalog.regclass;
+        if _used then
+            execute 'truncate ' || _table;
+        end if;
     exception
         when lock_not_available then
             return 0;

@@ -57,6 +57,45 @@ do $$ begin
     assert (select min(tick_id) from pgq.tick) > 1, 'old ticks are gone';
 end $$;
 
+-- a table without a page is left as it is, unless it grows old
+create function file(nr int) returns oid language sql as $$ select pg_relation_filenode('pgq.event_1_' || nr) $$;
+create procedure rotate() language plpgsql as $$
+begin
+    perform pgq.maint_rotate_tables_step1('q');
+    commit;
+    perform pgq.maint_rotate_tables_step2();
+    commit;
+    call tick(); commit; call skip(); commit; call tick(); commit; call skip(); commit;
+end $$;
+create table files (used oid, unused oid);
+call tick(); call skip(); call tick(); call skip();
+call rotate(); call rotate();
+insert into files select file(1), file(0);
+do $$ begin
+    assert cur() = 2;
+    assert pg_relation_size('pgq.event_1_0') = 0;
+    assert pg_relation_size('pgq.event_1_1') = 0;
+end $$;
+call rotate();
+do $$ begin
+    assert cur() = 0;
+    assert (select unused = file(0) from files), 'an empty table keeps its file';
+end $$;
+begin; insert into pgq.event_1_1 (ev_id, ev_time) values (1, now()); rollback;
+call rotate();
+do $$ begin
+    assert cur() = 1;
+    assert (select used <> file(1) from files), 'what was rolled back is removed';
+end $$;
+insert into files select file(2), null;
+set vacuum_freeze_min_age = 0;
+call rotate();
+do $$ begin
+    assert cur() = 2;
+    assert (select used <> file(2) from files where unused is null), 'an old table gets a new file';
+end $$;
+reset vacuum_freeze_min_age;
+
 -- a position that is gone
 update pgq.subscription set sub_last_tick = 0;
 do $$ begin
