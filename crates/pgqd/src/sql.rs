@@ -34,7 +34,8 @@ pub(crate) const OLD_TABLES_TO_VACUUM: &str = "select pgq.maint_tables_to_vacuum
 pub(crate) const RETRY: &str = "select pgq.maint_retry_events()";
 
 /// The advisory lock that makes ticks of several daemons on one database follow each other: ASCII of `pgqd`, 1.
-/// Advisory locks are per database, so it needs no database in its key.
+/// Advisory locks are per database, so it needs no database in its key. `pgq.tick_on_demand` takes the same one:
+/// `sql/pgq/functions/pgq.tick_on_demand.sql`.
 const TICK_LOCK: &str = "1885827428, 1";
 
 /// How long a tick waits for a lock: a table locked by hand must not stop the ticks of all queues for long.
@@ -81,6 +82,14 @@ mod tests {
         assert_eq!(made("a;drop.x", None), "select \"a;drop\".x()");
         assert!(operation("", None).is_none());
         assert!(operation("vacuum", None).is_none());
+    }
+
+    #[test]
+    fn ticks_on_demand_take_the_daemons_lock() {
+        let call = format!("if not pg_try_advisory_xact_lock({TICK_LOCK})");
+        let files = skytools::install::files(skytools::install::Module::Pgq).unwrap();
+        let file = files.iter().find(|f| f.path == "pgq/functions/pgq.tick_on_demand.sql").unwrap();
+        assert!(file.text.contains(&call), "{call}");
     }
 
     #[test]
