@@ -70,6 +70,7 @@
 \ir functions/pgq._capture_encode.sql
 \ir functions/pgq._capture_lost.sql
 \ir functions/pgq._capture_words.sql
+\ir functions/pgq._capture_again.sql
 \ir functions/pgq._capture_row_code.sql
 \ir functions/pgq._capture_statement.sql
 \ir functions/pgq._capture_code.sql

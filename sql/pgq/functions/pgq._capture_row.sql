@@ -52,6 +52,7 @@ declare
     _ignored_changed boolean;
     _same_key text;
     _row record;
+    _again text;
 begin
     _same_key := coalesce((
         select string_agg(format('format(''%%s'', ($1).%1$I) collate "C" = format(''%%s'', ($2).%1$I)', c), ' and ')
@@ -97,14 +98,25 @@ begin
                       hint = 'A deferrable key may be exchanged between rows, which no order of events can repeat. '
                              'Make it NOT DEFERRABLE, or delete and insert.';
         end if;
+        _again := pgq._capture_used_again(i_queue, i_function, i_table, i_old);
         perform pgq.insert_event_raw(i_queue, null, now(), null, null, 'D:' || _p.key_text, _old, _extra, null, null, null);
+        if _again is not null then
+            perform pgq.insert_event_raw(i_queue, null, now(), null, null, 'I:' || _p.key_text, _again, _extra, null, null, null);
+        end if;
         if _new is not null then
             perform pgq.insert_event_raw(i_queue, null, now(), null, null, 'I:' || _p.key_text, _new, _extra, null, null, null);
         end if;
     elsif i_op = 'DELETE' or _new is not null then
+        _again := case i_op when 'DELETE' then pgq._capture_used_again(i_queue, i_function, i_table, i_old) end;
         perform pgq.insert_event_raw(i_queue, null, now(), null, null, "left"(i_op, 1) || ':' || _p.key_text,
                                      case i_op when 'DELETE' then _old else _new end, _extra,
                                      case when _o.backup and i_op = 'UPDATE' then _old end, null, null);
+        if _again is not null then
+            perform pgq.insert_event_raw(i_queue, null, now(), null, null, 'I:' || _p.key_text, _again, _extra, null, null, null);
+        end if;
+    end if;
+    if pg_trigger_depth() > 1 and (i_op = 'INSERT' or _key_changed) then
+        perform set_config(pgq._capture_inside(i_function), 'yes', true);
     end if;
 
     if i_newest is null then

@@ -23,6 +23,9 @@ declare
     _careful_update text := '';
     _too_large text;
     _leave text;
+    _inside text;
+    _find text;
+    _again text;
     _code text;
 begin
     _w := pgq._capture_words(i_capture, i_table);
@@ -33,6 +36,18 @@ begin
     _too_large := case i_capture.failure when 'mark'
         then format('perform pgq._capture_lost(%L, sqlerrm); %s return null;', i_capture.function_name, _leave)
         else 'perform pgq._capture_too_large(tg_relid, sqlerrm);' end;
+
+    -- a trigger may use a key again while the delete of its row is still to be logged
+    _inside := pgq._capture_inside(i_capture.function_name);
+    _find := pgq._capture_again(i_capture, i_table, _w, 'old');
+    _again := case when _find is null then '' else format($code$
+                if pg_catalog.current_setting(%L, true) operator(pg_catalog.<>) '' and pg_catalog.has_table_privilege(tg_relid, 'select')
+                   and not pg_catalog.row_security_active(tg_relid) then
+                    select %s into _command, _key, _again;
+                    if _key is null or not pgq._capture_take_back(%L, %s, %L, _key, _command) then
+                        _again := null;
+                    end if;
+                end if;$code$, _inside, _find, _w.prefix, _w.extra, _w.key_text) end;
 
     -- the usual row: one block for each operation
     foreach _op in array '{INSERT,UPDATE,DELETE}'::text[] loop
@@ -60,12 +75,12 @@ begin
         _careful_update := _careful_update || format(E'\n                _nothing := _data operator(pg_catalog.=) _old_data and not (%s);', _w.same_ignored);
     end if;
     if _w.same_key is not null then
-        _careful_update := _careful_update || format(E'\n                if not (%s) then\n                    %s_old_data := %s;\n                    _key_changed := true;\n                end if;',
+        _careful_update := _careful_update || format(E'\n                if not (%s) then\n                    %s_old_data := %s;\n                    _key_changed := true;%s\n                end if;',
             _w.same_key,
             case when _w.swappable
                  then pgq._capture_refuse(i_capture, _leave, 'primary key update not allowed: the key is deferrable', 'feature_not_supported', 'Table: ' || i_table::regclass,
                         'Rows may exchange a deferrable key, which no order of events can repeat. Make it NOT DEFERRABLE, or delete and insert.') || ' ' else '' end,
-            pgq._capture_encode(i_table, _w.ignored, 'old', 'careful'));
+            pgq._capture_encode(i_table, _w.ignored, 'old', 'careful'), _again);
     end if;
 
     _code := format($code$
@@ -81,6 +96,9 @@ declare
     _key_changed pg_catalog.bool;
     _nothing pg_catalog.bool;
     _newest pg_catalog.tid;
+    _command pg_catalog.int8;
+    _key pg_catalog.text;
+    _again pg_catalog.text;
 begin%s
 
     -- anything else
@@ -116,15 +134,21 @@ begin%s
                 _data := %s;%s
             else
                 %s
-                _data := %s;
+                _data := %s;%s
             end if;
         exception when program_limit_exceeded or internal_error or out_of_memory then
             %s
         end;
         %s
-        if _key_changed then
-            perform pgq._capture_event(%L, %L, _old_data, %s, null);
-            perform pgq._capture_event(%L, %L, _data, %s, null);
+        if _key_changed or _again operator(pg_catalog.<>) '' then
+            perform pgq._capture_event(%L, %L, case when _key_changed then _old_data else _data end, %s, null);
+            if _again operator(pg_catalog.<>) '' then
+                perform pgq._capture_event(%L, %L, _again, %s, null);
+            end if;
+            if _key_changed then
+                perform pgq._capture_event(%L, %L, _data, %s, null);
+                perform pg_catalog.set_config(%L, 'yes', true) where pg_catalog.pg_trigger_depth() operator(pg_catalog.>) 1;
+            end if;
             return null;
         elsif _nothing then
             return null;
@@ -137,7 +161,10 @@ end;
 $code$,
         replace(replace(_w.full_name, E'\n', ' '), E'\r', ' '),
         replace(replace(i_capture.queue_name, E'\n', ' '), E'\r', ' '),
-        pgq._capture_state(i_capture, i_table, _w),
+        pgq._capture_state(i_capture, i_table, _w, case when _find is null then '' else format($code$
+        when pg_catalog.pg_trigger_depth() operator(pg_catalog.>) 1 and tg_op operator(pg_catalog.=) 'INSERT'
+             and pg_catalog.set_config(%1$L, 'yes', true) is null then null
+        when tg_op operator(pg_catalog.=) 'DELETE' and pg_catalog.current_setting(%1$L, true) operator(pg_catalog.<>) '' then -3$code$, _inside) end),
         _rows,
         -- altered, or no longer the newest version
         pgq._capture_slow(i_capture),
@@ -151,11 +178,12 @@ $code$,
         -- careful
         pgq._capture_encode(i_table, _w.ignored, 'new', 'careful'),
         _refuse, pgq._capture_encode(i_table, _w.ignored, 'new', 'careful'), _careful_update,
-        _refuse, pgq._capture_encode(i_table, _w.ignored, 'old', 'careful'),
+        _refuse, pgq._capture_encode(i_table, _w.ignored, 'old', 'careful'), _again,
         _too_large,
         _leave,
         -- key changed
         i_capture.queue_name, 'D:' || _w.key_text, _w.extra, i_capture.queue_name, 'I:' || _w.key_text, _w.extra,
+        i_capture.queue_name, 'I:' || _w.key_text, _w.extra, _inside,
         -- write
         pgq._capture_insert(i_capture, _w.prefix, _w.tables, format('pg_catalog."left"(tg_op, 1) operator(pg_catalog.||) %L', ':' || _w.key_text), _w.extra, _w.backup),
         i_capture.queue_name, ':' || _w.key_text, _w.extra, case when _w.backup then '_old_data' else 'null' end);

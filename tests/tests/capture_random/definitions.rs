@@ -282,7 +282,7 @@ fn around(dice: &mut Dice, world: &World, form: Form, id: usize, table: &Table) 
 /// Triggers of the user's come and go.
 fn triggers(dice: &mut Dice, nested: bool, table: &Table) -> Change {
     let full = table.full();
-    let (function, when) = match dice.roll(if nested { 8 } else { 4 }) {
+    let (function, when) = match dice.roll(if nested { 11 } else { 4 }) {
         0 => ("change", "before insert or update"),
         1 => ("skip", "before insert or update or delete"),
         2 => ("note", "after insert or update or delete"),
@@ -290,6 +290,8 @@ fn triggers(dice: &mut Dice, nested: bool, table: &Table) -> Change {
         4 => ("others", "after insert"),
         5 => ("gone", "after insert or update"),
         6 => ("others", "before update"),
+        7 | 8 => ("back", "after delete"),
+        9 => ("back", "after update or delete"),
         _ => ("again", "after update"),
     };
     // of triggers of a kind the first by name fires first

@@ -161,6 +161,17 @@ const SOURCE: &str = r#"
         end if;
         return null;
     end $$;
+    -- a row that does not go, by its key or as it was, and one that comes back in place of another
+    create function h.back() returns trigger language plpgsql set search_path = pg_catalog as $$
+    begin
+        if pg_trigger_depth() = 1 and old.note is not null then
+            old.note := 'back';
+            execute format('insert into %I.%I select ($1).*', tg_table_schema, tg_table_name) using old;
+        end if;
+        return null;
+    exception when unique_violation or foreign_key_violation or check_violation or not_null_violation or generated_always then
+        return null;
+    end $$;
     alter default privileges grant all on tables to writer;
     alter default privileges grant all on sequences to writer;
     grant usage on schema public, "S 2%", "user", evil, operators, h to writer;
@@ -387,6 +398,16 @@ pub fn setup(seed: u64, dice: &mut Dice, form: Form) -> (Setup, World) {
     }
     source.push("update public.child set up = null; update public.tree set up = null".to_owned());
     source.extend(extra);
+    for table in captured.iter().map(|t| &world.tables[*t]).filter(|_| nested) {
+        if dice.one_in(2) {
+            let name = dice.word(&["A back", "back"]);
+            source.push(format!(
+                "create trigger {} after delete on {} for each row execute function h.back()",
+                ident(name),
+                table.full()
+            ));
+        }
+    }
     if without_key {
         source.push(format!("select 1 {WITHOUT_KEY}"));
     }
