@@ -364,6 +364,8 @@ const SHOP: &str = "
     update pgq.queue set queue_ticker_max_lag = '0.1 seconds', queue_ticker_idle_period = '0.2 seconds';
     select pgq_node.register_location('cascade', 'root', 'dbname=db', false);
     select pgq_node.create_node('cascade', 'root', 'root', 'root_worker', null, null, null);
+    -- a tick would move the root's watermark while it is compared
+    update pgq.queue set queue_ticker_paused = true where queue_name = 'cascade';
     create table orders (id int primary key);
     grant insert on orders to app;
     create trigger capture after insert or update or delete on orders
