@@ -67,6 +67,7 @@
 \ir functions/pgq._capture_value.sql
 \ir functions/pgq._capture_intact.sql
 \ir functions/pgq._capture_columns.sql
+\ir functions/pgq._capture_sample.sql
 \ir functions/pgq._capture_encode.sql
 \ir functions/pgq._capture_lost.sql
 \ir functions/pgq._capture_words.sql
@@ -77,7 +78,12 @@
 \ir functions/pgq._write_capture.sql
 \ir functions/pgq._capture_row.sql
 \ir functions/pgq.refresh_capture.sql
+\ir functions/pgq._capture_possible.sql
+\ir functions/pgq._capture_register.sql
+\ir functions/pgq._capture_allow.sql
+\ir functions/pgq._capture_triggers.sql
 \ir functions/pgq.capture_table.sql
+\ir functions/pgq.uncapture_table.sql
 \ir functions/pgq.rebase_transactions.sql
 \ir structure/queue_state.sql
 \ir structure/grants.sql

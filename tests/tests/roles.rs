@@ -39,7 +39,7 @@ const FUNCTIONS: &[(&str, &[&str], &str)] = &[
     (
         "pgq",
         &["pgq_admin"],
-        "ticker tick_on_demand maint_retry_events maint_rotate_tables_step1 maint_rotate_tables_step2 maint_tables_to_vacuum \
+        "ticker tick_on_demand maint_retry_events maint_rotate_tables_step1 maint_rotate_tables_step2 maint_tables_to_vacuum maint_sample_capture \
          maint_operations upgrade_schema grant_perms _grant_perms_from tune_storage seq_setval create_queue \
          drop_queue set_queue_config insert_event_raw event_retry_raw _settle_queue_state refresh_queue_code",
     ),

@@ -4,7 +4,7 @@ returns text as $$
     select 'E''' || replace(replace(replace(replace(replace(i_text, '\', '\\'), '''', ''''''), chr(1), '\x01'), chr(2), '\x02'), chr(3), '\x03') || '''';
 $$ language sql immutable strict set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
 
-create or replace function pgq._capture_encode(i_table oid, i_ignored text[], i_row text, i_way text)
+create or replace function pgq._capture_encode(i_table oid, i_ignored text[], i_row text, i_way text, i_chars text default '')
 returns text as $$
 -- Writes the SQL that url-encodes a whole row.
 --
@@ -16,6 +16,7 @@ returns text as $$
 --                           replaced in the whole row at once; null if a separator does occur or the row is large.  What
 --                           is left, pgq._capture_rest() has to encode.
 --                    careful: value by value; always right.
+--      i_chars     - characters that the quick way is to encode besides those that are always likely: pgq._capture_sample()
 --
 -- Separators of the chain: chr(1) ends a column; chr(1) chr(2) stands for = ; chr(1) chr(3) for = before a value that is
 -- never an empty text, hence a null when the column ends there.
@@ -24,6 +25,10 @@ returns text as $$
 --      SQL; null if the table cannot be written in this way
 declare
     _quick constant boolean := i_way = 'quick';
+    -- what separates columns, if values may hold & and = , stands for them until those are encoded
+    _held constant boolean := _quick and i_chars ~ '[&=]';
+    _equals constant text := case when _held then chr(2) else '=' end;
+    _ampersand constant text := case when _held then chr(1) else '&' end;
     _c record;
     _value text;
     _written text;
@@ -41,6 +46,8 @@ declare
     _chars text := '';
     _nullable boolean := false;
     _char text;
+    -- in the order in which they have to be encoded
+    _usual constant text[] := '{%,+," ",&,=,:,",",/,"\"","{","}",[,],\\,(,),@,!,?,;,''}'::text[] || E'\n'::text;
 begin
     for _c in select * from pgq._capture_columns(i_table, i_ignored) k where not k.ignored order by k.nr loop
         _value := i_row || '.' || _c.ident;
@@ -60,12 +67,12 @@ begin
         end if;
 
         if _quick then
-            _format := _format || _sep || replace(_c.name, '%', '%%') || case when _c.present then '=%s' else '%s' end;
+            _format := _format || case when _sep <> '' then _ampersand else '' end || replace(_c.name, '%', '%%') || case when _c.present then _equals || '%s' else '%s' end;
             _args := _args || ', ' || case
                 when _c.present then _written
                 -- a null makes the whole of it null, which format() writes as nothing
-                when _c.kind = 't' then '''='' operator(pg_catalog.||) ' || _written
-                else 'case when ' || _value || ' is distinct from null then pg_catalog.concat(''='', ' || _written || ') end' end;
+                when _c.kind = 't' then pgq._capture_quote(_equals) || ' operator(pg_catalog.||) ' || _written
+                else 'case when ' || _value || ' is distinct from null then pg_catalog.concat(' || pgq._capture_quote(_equals) || ', ' || _written || ') end' end;
             _chars := _chars || case when _json then ' :,"{}[]' when _c.kind = 'd' then '+ :' when _c.kind = 'f' then '+'
                 when _c.kind = 'b' then '\' when _c.kind = 't' then ' ,@/' when _c.kind = 'c' then ' :/' else '' end;
         elsif _c.kind in ('n', 'd', 'f', 'b') then
@@ -110,12 +117,17 @@ begin
     end if;
     _call := substr(_call, length(' operator(pg_catalog.||) ') + 1);
 
-    foreach _char in array '{%,+," ",&,=,:,",",/,"\"","{","}",[,],\\,(,),@,!,?,;,''}'::text[] || E'\n'::text loop
+    if _quick and _checked <> '{}' then
+        _chars := _chars || i_chars;
+    end if;
+    foreach _char in array _usual || array(select c from unnest(string_to_array(i_chars, null)) c where _quick and c <> all (_usual)) loop
         if strpos(_chars, _char) > 0 then
             _call := format('pg_catalog.replace(%s, %s, %L)', _call, pgq._capture_quote(_char), pgq._urlencode(_char));
         end if;
     end loop;
-    if not _quick then
+    if _held then
+        _call := format('pg_catalog.replace(pg_catalog.replace(%s, E''\x01'', ''&''), E''\x02'', ''='')', _call);
+    elsif not _quick then
         _call := format('pg_catalog.replace(%s, E''\x01\x02'', ''='')', _call);
         if _nullable then
             _call := format('pg_catalog.replace(pg_catalog.replace(%s, E''\x01\x03\x01'', E''\x01''), E''\x01\x03'', ''='')', _call);
@@ -131,9 +143,11 @@ begin
         _call := format('case when %s then %s end',
             case when _quick
                  -- a ] stands first in its list, a [ before nothing that it could open
-                 then _text || ' operator(pg_catalog.!~) ''[^' || case when strpos(_chars, ']') > 0 then ']' else '' end || 'A-Za-z0-9_.'
+                 then _text || ' operator(pg_catalog.!~) ' || pgq._capture_quote('[^' || case when strpos(_chars, ']') > 0 then ']' else '' end || 'A-Za-z0-9_.'
                       || (select coalesce(string_agg(c, ''), '') from unnest('{" ",+,:,",",@,/,"\"","{","}"}'::text[]) c where strpos(_chars, c) > 0)
-                      || case when strpos(_chars, '[') > 0 then '[' else '' end || '-]'' collate pg_catalog."C"'
+                      || (select coalesce(string_agg(case when ascii(c) < 128 then '\u' || lpad(to_hex(ascii(c)), 4, '0') else c end, ''), '')
+                            from unnest(string_to_array(i_chars, null)) c where c <> all ('{" ",+,:,",",@,/,"\"","{","}",[,]}'))
+                      || case when strpos(_chars, '[') > 0 then '[' else '' end || '-]') || ' collate pg_catalog."C"'
                  else format('pg_catalog.strpos(%s, E''\x01'') operator(pg_catalog.=) 0', _text) end,
             _call);
     end if;

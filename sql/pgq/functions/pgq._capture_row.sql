@@ -160,7 +160,7 @@ begin
                       and p.pronamespace = 'pgq'::regnamespace and p.proname = i_function)
        and pg_try_advisory_xact_lock('pgq.capture'::regclass::oid::int4, hashtext(i_function::text))
     then
-        perform pgq._write_capture(c) from pgq.capture c where c.function_name = i_function and c.queue_name = i_queue;
+        perform pgq._write_capture(c, false) from pgq.capture c where c.function_name = i_function and c.queue_name = i_queue;
     end if;
 exception
     when others then

@@ -35,7 +35,7 @@ declare
     _data text;
     _same text;
 begin
-    _data := 'coalesce(' || concat_ws(', ', pgq._capture_encode(i_table, '{}', 'n', 'quick'),
+    _data := 'coalesce(' || concat_ws(', ', pgq._capture_encode(i_table, '{}', 'n', 'quick', i_capture.chars),
                                       'pgq._capture_rest(' || pgq._capture_encode(i_table, '{}', 'n', 'chain') || ')',
                                       pgq._capture_encode(i_table, '{}', 'n', 'careful')) || ')';
     if not i_key_changed then

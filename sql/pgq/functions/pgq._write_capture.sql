@@ -1,8 +1,11 @@
-create or replace function pgq._write_capture(i_capture pgq.capture)
+create or replace function pgq._write_capture(i_capture pgq.capture, i_sample boolean)
 returns oid as $$
 -- Creates or replaces the function of one row of pgq.capture, from what its table is now.
 --
 -- The table is the one that has a trigger with this function, whatever it is called today; else the one named in the row.
+--
+-- Parameters:
+--      i_sample    - whether to look at the rows for the characters of their texts; else those found last
 --
 -- Returns:
 --      OID of the table; null if there is no such table
@@ -10,6 +13,7 @@ returns oid as $$
 --      update - pgq.capture
 declare
     _table oid;
+    _ignored text[];
     _name text := format('pgq.%I()', i_capture.function_name);
     _settings text;
     _role text;
@@ -25,9 +29,14 @@ begin
         return null;
     end if;
 
+    _ignored := array(select btrim(i) from unnest(string_to_array((pgq._trigger_options(i_capture.queue_name || i_capture.options)).ignored, ',')) i);
+    if i_sample then
+        select * into i_capture.chars, i_capture.sampled from pgq._capture_sample(_table, _ignored);
+    end if;
+
     select string_agg(format(' set %s = %s', n, case n when 'search_path' then pgq._capture_canonical(n) else quote_literal(pgq._capture_canonical(n)) end), '' order by n) into _settings
       from (select distinct u.n
-              from pgq._capture_columns(_table, array(select btrim(i) from unnest(string_to_array((pgq._trigger_options(i_capture.queue_name || i_capture.options)).ignored, ',')) i)) k,
+              from pgq._capture_columns(_table, _ignored) k,
                    unnest(k.needs || '{search_path}'::text[]) u (n)
              where not k.ignored) s
     having array_agg(n order by n) <> '{DateStyle,search_path}' and array_agg(n order by n) <> '{search_path}';
@@ -42,6 +51,7 @@ begin
     end loop;
     update pgq.capture c
        set (rel_schema, rel_name) = (select n.nspname, r.relname from pg_class r join pg_namespace n on n.oid = r.relnamespace where r.oid = _table),
+           (chars, sampled) = (i_capture.chars, i_capture.sampled),
            written = now()
      where c.capture_id = i_capture.capture_id;
     return _table;

@@ -6,7 +6,7 @@ returns setof record as $$
 -- a function with func_arg as its argument, if not null; as long as the function returns a number above 0, again.
 --
 -- Tables read:
---      pgq.queue; pgq_node.node_info, londiste.seq_info where they exist
+--      pgq.queue; pgq.capture; pgq_node.node_info, londiste.seq_info where they exist
 declare
     _q record;
     _name text;
@@ -37,6 +37,11 @@ begin
           from pgq.queue q, pg_catalog.unnest(q.queue_extra_maint) with ordinality m (name, nr)
          order by q.queue_name, m.nr
     loop
+        return next;
+    end loop;
+
+    func_name := 'pgq.maint_sample_capture';
+    for func_arg in select c from pgq._capture_to_sample() c loop
         return next;
     end loop;
 

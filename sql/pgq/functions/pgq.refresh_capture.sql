@@ -1,6 +1,7 @@
 create or replace function pgq.refresh_capture(i_queue_name text default null, i_table_name text default null)
 returns integer as $$
--- Writes the generated code of captured tables anew: after ALTER TABLE, after a restore, after an upgrade.
+-- Writes the generated code of captured tables anew: after ALTER TABLE, after a restore, after an upgrade,
+-- and when texts have become others: pgq._capture_sample().
 --
 -- Parameters:
 --      null for all
@@ -26,7 +27,7 @@ begin
          order by c.capture_id
     loop
         perform pg_advisory_xact_lock('pgq.capture'::regclass::oid::int4, hashtext(_c.function_name::text));
-        if pgq._write_capture(_c) is not null then
+        if pgq._write_capture(_c, true) is not null then
             _count := _count + 1;
         end if;
     end loop;

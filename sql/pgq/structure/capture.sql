@@ -15,6 +15,11 @@ create table if not exists pgq.capture (
     written         timestamptz not null default now(),
     lost_since      timestamptz,            -- first change that could not be captured (failure = mark)
     lost_reason     text,
+    chars           text        not null default '',    -- that its texts often have: pgq._capture_sample()
+    sampled         int4        not null default 0,
     unique (queue_name, rel_schema, rel_name, trigger_name)
 );
 alter table pgq.capture add column if not exists form text not null default 'row' check (form in ('row', 'statement'));
+alter table pgq.capture
+    add column if not exists chars text not null default '',
+    add column if not exists sampled int4 not null default 0;

@@ -26,7 +26,7 @@ begin
                 'insert_event', 'insert_events', 'current_event_table', 'jsontriga', 'sqltriga', 'logutriga']),
             ('pgq_admin', array[
                 'ticker', 'tick_on_demand', 'maint_retry_events', 'maint_rotate_tables_step1', 'maint_rotate_tables_step2',
-                'maint_tables_to_vacuum', 'maint_operations', 'upgrade_schema', 'grant_perms', '_grant_perms_from',
+                'maint_tables_to_vacuum', 'maint_operations', 'maint_sample_capture', '_capture_to_sample', 'upgrade_schema', 'grant_perms', '_grant_perms_from',
                 'tune_storage', 'seq_setval', 'create_queue', 'drop_queue', 'set_queue_config', 'insert_event_raw',
                 'event_retry_raw', '_settle_queue_state', 'apply_token', 'refresh_queue_code',
                 'refresh_capture', 'capture_table', 'uncapture_table', '_capture_register', '_capture_forget', '_capture_possible', '_capture_constant', '_capture_allow', '_capture_triggers', '_capture_open', '_capture_check_statement', '_capture_drop_statement', '_trigger_options', '_trigger_expression']),
@@ -37,7 +37,7 @@ begin
                 '_capture_columns', '_capture_quote', '_capture_encode', '_capture_urlencode', '_capture_code', '_capture_too_large', '_capture_row',
                 '_capture_heal', '_capture_event', '_write_capture', '_capture_words', '_capture_state', '_capture_insert', '_capture_refuse', '_capture_slow',
                 '_capture_row_code', '_capture_statement_code', '_capture_rows', '_capture_keys_changed', '_capture_insert_rows', '_capture_altered', '_capture_plan', '_capture_settings', '_capture_canonical', '_capture_enter', '_capture_leave',
-                '_capture_rest', '_capture_newest', '_capture_inside', '_capture_again', '_capture_take_back', '_capture_used_again', '_capture_lost', '_capture_may_be_lost'])
+                '_capture_rest', '_capture_newest', '_capture_inside', '_capture_again', '_capture_take_back', '_capture_used_again', '_capture_sample', '_capture_lost', '_capture_may_be_lost'])
         ) v (role, names)
     loop
         for _grantee in

@@ -18,7 +18,7 @@ select attrelid::regclass, attnum, attname, format_type(atttypid, atttypmod), at
 select relname, relacl from pg_class where relnamespace = 'pgq'::regnamespace and relname in ('queue','tick','consumer','subscription','event_template','retry_queue','batch_id_seq') order by 1;
 -- every function of the original, without our additions: signature, attributes, grants
 select p.oid::regprocedure, pg_get_function_result(p.oid), pg_get_function_arguments(p.oid), provolatile, proisstrict, prosecdef, proacl
-  from pg_proc p where pronamespace = 'pgq'::regnamespace and (proname !~ '^_' or proname = '_grant_perms_from') and proname <> all ('{apply_token,insert_events,refresh_queue_code,capture_table,uncapture_table,refresh_capture,rebase_transactions,tick_on_demand}') order by p.oid::regprocedure::text collate "C";
+  from pg_proc p where pronamespace = 'pgq'::regnamespace and (proname !~ '^_' or proname = '_grant_perms_from') and proname <> all ('{maint_sample_capture,apply_token,insert_events,refresh_queue_code,capture_table,uncapture_table,refresh_capture,rebase_transactions,tick_on_demand}') order by p.oid::regprocedure::text collate "C";
 
 select pgq.set_queue_config(null, 'x', 'y'); select pgq.set_queue_config('q', null, 'y'); select pgq.set_queue_config('nope', 'ticker_max_lag', '1'); select pgq.set_queue_config('q', 'nope', '1');
 select pgq.set_queue_config('q', 'queue_ticker_max_lag', '1'); select pgq.set_queue_config('q', 'ticker_max_lag', null); select pgq.set_queue_config('q', 'ticker_max_lag', 'abc'); select pgq.set_queue_config('q', 'ticker_max_count', '1.5');

@@ -396,6 +396,9 @@ pub fn setup(seed: u64, dice: &mut Dice, form: Form) -> (Setup, World) {
             change::fill(dice, &world.tables[*table])
         ));
     }
+    if dice.one_in(2) {
+        source.push("select pgq.refresh_capture()".to_owned());
+    }
     source.push("update public.child set up = null; update public.tree set up = null".to_owned());
     source.extend(extra);
     for table in captured.iter().map(|t| &world.tables[*t]).filter(|_| nested) {

@@ -1,0 +1,98 @@
+-- Capture learns from a table's rows which characters its texts consist of, and writes the same events whatever it has learnt.
+select pgq.create_queue('q');
+\ir captured.psql
+
+-- What was learnt about table t, in the order of the alphabet, and how many rows were looked at.
+create function learnt() returns text language sql as $$
+    select concat_ws(' ', sampled, (select string_agg(c, '' order by c collate "C") from string_to_table(chars, null) c)) from pgq.capture where rel_name = 't';
+$$;
+-- Whether capture and the generic trigger write the same for texts with every character there is, alone and among others.
+create function same() returns boolean language plpgsql as $$
+declare _g text[]; _r text[];
+begin
+    truncate pgq.event_1_0;
+    create trigger generic after insert or update or delete on t for each row execute function pgq.logutriga('q', 'ev_extra1=''g''');
+    insert into t (a, b)
+        select 'x' || c || 'y', format('%s{%s}%s', c, c, lead(c) over (order by c)) from (
+            select chr(n) from generate_series(1, 1500) n union all select unnest('{日本,"€ 5",😀,a&b=c%2b+d,"","\\x41"}'::text[])) u (c);
+    update t set b = a || b; delete from t where length(a) = 3 and ascii(substr(a, 2)) % 7 = 0;
+    drop trigger generic on t;
+    select array_agg(ev_type || ev_data order by ev_id) filter (where ev_extra1 = 'g'), array_agg(ev_type || ev_data order by ev_id) filter (where ev_extra1 <> 'g')
+      into _g, _r from pgq.event_1;
+    truncate pgq.event_1_0; truncate t;
+    if cardinality(_g) > 3000 and _g = _r then
+        return true;
+    end if;
+    raise exception 'generic: %, generated: %', (select array_agg(x) from (select unnest(_g) x except select unnest(_r) limit 9) e),
+                                                (select array_agg(x) from (select unnest(_r) x except select unnest(_g) limit 9) e);
+end $$;
+
+-- nothing to learn from
+create table t (id serial primary key, a text not null, b text, j jsonb);
+select pgq.capture_table('q', 't') = 'row' as ok \gset
+do $$ begin assert learnt() = '0', learnt(); assert same(); end $$;
+
+-- names and addresses, in each of the forms
+do $$
+declare _form text; _code text;
+begin
+    insert into t (a, b, j) select 'Tõnu Õun ' || n, 'Mägi & Pojad=1, 100%', '{"k": ["ä"]}' from generate_series(1, 1500) n;
+    foreach _form in array '{row,statement}'::text[] loop
+        perform pgq.capture_table('q', 't', 'form=' || _form);
+        -- one character in fewer than fifty rows is none of them
+        assert learnt() = '1000 "%&:=[]{}Õäõ', learnt();
+        select prosrc into _code from pg_proc where proname = '_capture_1';
+        assert strpos(_code, 'E''õ'', ''%c3%b5''') > 0, _code;
+    end loop;
+    truncate pgq.event_1_0;
+    assert same();
+    insert into t (a) select 'Tõnu ' || n from generate_series(1, 2000) n;
+    perform pgq.capture_table('q', 't');
+    assert learnt() = '1000 õ', learnt();
+    assert same();
+end $$;
+
+-- characters that mean something in a list of a regular expression, or in a string
+do $$
+begin
+    insert into t (a, b) select E'\\^-[]|.*', E'line\nof''\ttext' || '$1 %s #<>' from generate_series(1, 100) n;
+    assert pgq.refresh_capture('q', 'public.t') = 1;
+    assert learnt() = E'100 \t\n#$%''*<>[\\]^|', learnt();
+    assert same();
+    set local standard_conforming_strings = off; set local escape_string_warning = off;
+    insert into t (a, b) values (E'\\^-[]|.*', E'line\nof''\ttext');
+    assert (select ev_data from pgq.event_1 where ev_extra1 = 'public.t' order by ev_id desc limit 1)
+           like 'id=%&a=%5c%5e-%5b%5d%7c.%2a&b=line%0aof%27%09text&j', (select array_agg(ev_data) from pgq.event_1);
+end $$;
+
+-- too many to be of use; others than these are in too few rows
+truncate t; truncate pgq.event_1_0;
+insert into t (a) select string_agg(chr(19968 + (n * 7 + m * m * 31) % 4000), '') from generate_series(1, 400) n, generate_series(1, 10) m group by n;
+insert into t (a) select 'plain' from generate_series(1, 600);
+insert into t (a) values ('ö');
+select pgq.refresh_capture() = 1 as ok \gset
+do $$ begin assert learnt() = '1000', learnt(); assert same(); end $$;
+
+-- large values are not looked at
+insert into t (a) select repeat('ö', 30000) from generate_series(1, 20); select pgq.refresh_capture() = 1 as ok \gset
+do $$ begin assert learnt() = '20', learnt(); end $$;
+
+-- maintenance does it when an empty table has been filled, once
+truncate t; select pgq.refresh_capture() = 1 as ok \gset
+create view due as select func_arg from pgq.maint_operations() where func_name = 'pgq.maint_sample_capture';
+insert into t (a) select 'Üle ' || n from generate_series(1, 999) n; analyze t;
+do $$ begin assert learnt() in ('0', '20'), learnt(); assert not exists (select from due); end $$;
+insert into t (a) select 'Üle ' || n from generate_series(1, 1) n; analyze t;
+do $$ begin
+    assert (select array_agg(func_arg) from due) = '{_capture_1}', learnt();
+    assert pgq.maint_sample_capture('_capture_1') = 0 and learnt() = '1000 Ü', learnt();
+    assert not exists (select from due) and pgq.maint_sample_capture('_capture_0') = 0;
+    assert same();
+end $$;
+
+-- nothing is looked at where a policy hides rows from the owner of PgQ, or where there is no quick way
+insert into t (a) select 'Üle ' || n from generate_series(1, 1000) n;
+alter table t add p point; select pgq.refresh_capture() = 1 as ok \gset
+do $$ begin assert learnt() = '-1' and not exists (select from due), learnt(); end $$;
+alter table t drop p; select pgq.refresh_capture() = 1 as ok \gset
+do $$ begin assert learnt() = '1000 Ü', learnt(); end $$;
