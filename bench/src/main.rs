@@ -43,8 +43,8 @@ struct Args {
     /// Multiplies the number of rows or events; 0.01 for a quick look whether everything works.
     #[arg(long, default_value_t = 1.0)]
     scale: f64,
-    /// Seconds of one window of `idle`.
-    #[arg(long, default_value_t = 60)]
+    /// Seconds of one window of `idle`; a multiple of 60, as idle queues tick once a minute.
+    #[arg(long, default_value_t = 300)]
     window: u32,
     /// Transactions per second of `pgbench-lag`; 0 for as many as the machine can.
     #[arg(long, default_value_t = 0)]
