@@ -52,10 +52,11 @@ declare
     _lag interval;
     _new bigint;
 begin
-    -- The event number is read before the snapshot of the tick is taken: see tick_event_seq.
+    -- The event number is read before the snapshot of the tick is taken: see tick_event_seq.  seq_getval plans a query
+    -- at each call; only a sequence that was never used needs it.
     select q.queue_id, q.queue_tick_seq, q.queue_external_ticker, q.queue_ticker_paused,
            q.queue_ticker_max_count, q.queue_ticker_max_lag, q.queue_ticker_idle_period,
-           pgq.seq_getval(q.queue_event_seq) as event_seq
+           coalesce(pg_sequence_last_value(q.queue_event_seq::regclass), pgq.seq_getval(q.queue_event_seq)) as event_seq
       into _q
       from pgq.queue q
      where q.queue_name = i_queue_name;
