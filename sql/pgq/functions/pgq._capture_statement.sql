@@ -6,23 +6,48 @@ returns trigger as $$
 -- Notes that a statement on a table captured by statement has begun; the capture's own trigger notes its end.
 --
 -- What a statement inside another one changes would be logged before the changes of the outer one, and an INSERT and an UPDATE of
--- one statement have no order at all.  No order of events repeats that, so it is refused.
+-- one statement have no order at all.  No order of events repeats that, so it is refused.  (The updates of a foreign key with ON UPDATE
+-- CASCADE run as part of the statement that fires them; those are found by pgq._capture_keys_twice().)
 --
 -- Errors:
---      feature_not_supported
+--      those of pgq._capture_nested
 declare
     _setting text := pg_catalog.concat('skytools.open_', tg_relid);
 begin
     if pg_catalog.current_setting(_setting, true) <> '' then
-        raise exception 'statement on table % inside of another one on it: its capture by statement cannot log them in order', tg_relid::pg_catalog.regclass
-            using errcode = 'feature_not_supported',
-                  detail = 'Triggers or functions that change the table, ON CONFLICT DO UPDATE, MERGE with several actions, and WITH with several changes of it are refused.',
-                  hint = 'Capture the table by row: skytools londiste INI refresh-trigger TABLE --trigger-form=row (or pgq.capture_table(queue, table)).';
+        perform pgq._capture_nested(tg_relid);
     end if;
     perform pg_catalog.set_config(_setting, '1', true);
     return null;
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
+
+create or replace function pgq._capture_nested(i_table oid)
+returns boolean as $$
+-- Errors:
+--      feature_not_supported
+begin
+    raise exception 'statement on table % inside of another one on it: its capture by statement cannot log them in order', i_table::pg_catalog.regclass
+        using errcode = 'feature_not_supported',
+              detail = 'Triggers, functions and foreign keys that change the table, ON CONFLICT DO UPDATE, MERGE with several actions, and WITH with several changes of it are refused.',
+              hint = 'Capture the table by row: skytools londiste INI refresh-trigger TABLE --trigger-form=row (or pgq.capture_table(queue, table)).';
+end;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
+
+create or replace function pgq._capture_keys_twice(i_table oid, i_columns text[])
+returns text as $$
+-- SQL: an UPDATE that changes keys has changed a row twice, by transition tables old_rows and new_rows.
+--
+-- That is how foreign keys of the table onto itself look (ON UPDATE CASCADE): what they update is in the same transition tables.  Where keys
+-- stay as they are, the updates are logged in the order in which they were made.
+declare
+    _key text := (select string_agg(format('pg_catalog.format(''%%s'', k.%s) collate pg_catalog."C"', c.ident), ', ' order by c.nr)
+                    from pgq._capture_columns(i_table, '{}') c where c.name = any (i_columns));
+begin
+    return format('(exists (select from new_rows k group by %1$s having pg_catalog.count(*) operator(pg_catalog.>) 1)'
+                  ' or exists (select from old_rows k group by %1$s having pg_catalog.count(*) operator(pg_catalog.>) 1))', _key);
+end;
+$$ language plpgsql stable set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
 
 create or replace function pgq._capture_rows(i_capture pgq.capture, i_table oid, i_op text, i_key_changed boolean)
 returns text as $$
@@ -123,7 +148,9 @@ begin
             case when _w.swappable
                  then pgq._capture_refuse(i_capture, _leave, 'primary key update not allowed: the key is deferrable', 'feature_not_supported', 'Table: ' || i_table::regclass,
                           'Rows may exchange a deferrable key, which no order of events can repeat. Make it NOT DEFERRABLE, or delete and insert.')
-                 else format(E'perform pg_catalog.set_config(''enable_nestloop'', ''off'', true);\n%s\nperform pg_catalog.set_config(''enable_nestloop'', _plans, true);',
+                 else format(E'if %s then\n    perform pgq._capture_nested(tg_relid);\nend if;\n'
+                             'perform pg_catalog.set_config(''enable_nestloop'', ''off'', true);\n%s\nperform pg_catalog.set_config(''enable_nestloop'', _plans, true);',
+                             pgq._capture_keys_twice(i_table, _w.key_columns),
                              pgq._capture_insert_rows(i_capture, i_table, 'UPDATE', true)) end,
             pgq._capture_insert_rows(i_capture, i_table, 'UPDATE', false));
     end if;
@@ -219,8 +246,10 @@ begin
     select * into strict _c from pgq.capture c where c.function_name = i_function and c.queue_name = i_queue;
     perform pgq._capture_plan(i_queue, _c.options, i_table, i_op);
     _w := pgq._capture_words(_c, i_table);
-    _sql := format('select pgq._capture_event(%L, r.type, r.data, %s, null) from (%s) r', i_queue, _w.extra,
-                   pgq._capture_rows(_c, i_table, i_op, i_op = 'UPDATE'));
+    _sql := format('select pgq._capture_event(%L, r.type, r.data, %s, null) from (%s) r%s', i_queue, _w.extra,
+                   pgq._capture_rows(_c, i_table, i_op, i_op = 'UPDATE'),
+                   case i_op when 'UPDATE' then format(' where not case when %s then pgq._capture_nested(%L::pg_catalog.regclass) else false end',
+                                                       pgq._capture_keys_twice(i_table, _w.key_columns), i_table) else '' end);
     return _sql;
 end;
 $$ language plpgsql

@@ -52,6 +52,27 @@ do $$ declare _why text := '0A000 statement on table public.t inside of another 
     insert into t values (21);
     assert events() = array['I:id id=21&n&v&d'];
 end $$;
+-- a foreign key of the table onto itself updates rows of the statement that fires it, as part of that statement
+create table tree (id int primary key, up int references tree on update cascade, v text); select pgq.capture_table('q', 'tree', 'form=statement') = 'statement' as ok \gset
+do $$ declare _e text[]; begin
+    insert into tree values (1, null), (2, 1), (3, 1), (4, null); perform events();
+    assert refused('update tree set id = id + 10') ~ '0A000 statement on table (public.)?tree inside of another one on it', refused('update tree set id = id + 10');
+    assert refused('alter table tree add w int; update tree set id = id + 10') ~ 'inside of another one', refused('alter table tree add w int; update tree set id = id + 10');
+    assert events() is null;
+    update tree set id = 5 where id = 1; _e := events();
+    assert _e = array['D:id id=1&up&v public.tree', 'U:id id=2&up=5&v public.tree', 'U:id id=3&up=5&v public.tree', 'I:id id=5&up&v public.tree'], _e::text;
+    update tree set id = id - 10 where up is null and id = 4; _e := events();
+    assert _e = array['D:id id=4&up&v public.tree', 'I:id id=-6&up&v public.tree'], _e::text;
+    -- a reference to something else than the key: rows in the order of their updates
+    alter table tree add code int unique, add up_code int references tree (code) on update cascade;
+    update tree set code = id, up_code = 5; perform events();
+    update tree set code = code + 100 where id in (5, 2); _e := events();
+    assert _e[1:2] = array['U:id id=2&up=5&v&code=102&up_code=5 public.tree', 'U:id id=5&up&v&code=105&up_code=5 public.tree']
+        or _e[1:2] = array['U:id id=5&up&v&code=105&up_code=5 public.tree', 'U:id id=2&up=5&v&code=102&up_code=5 public.tree'], _e::text;
+    assert array(select x from unnest(_e[3:]) x order by x collate "C") = array['U:id id=-6&up&v&code=-6&up_code=105 public.tree',
+        'U:id id=2&up=5&v&code=102&up_code=105 public.tree', 'U:id id=3&up=5&v&code=3&up_code=105 public.tree', 'U:id id=5&up&v&code=105&up_code=105 public.tree'], _e::text;
+    assert pgq.uncapture_table('q', 'tree') = 6;
+end $$;
 -- it may not become part of a hierarchy, or be one
 create table p (like t) partition by range (id); create table m (like t); create table c () inherits (m);
 do $$ begin
