@@ -212,7 +212,13 @@ fn without_command(root: &clap::Command, split: &Split) -> Option<ExitCode> {
         (Some(ini), None) if known(ini) => {
             println!("need config file: write \"londiste INI {}\"", ini.to_string_lossy());
         }
-        (Some(_), None) => println!("need command"),
+        (Some(ini), None) if asked(&["-s", "--stop", "-k", "--kill", "-r", "--reload"]) => {
+            println!(
+                "need command: what runs is the worker, write \"londiste {} worker\"",
+                ini.to_string_lossy()
+            );
+        }
+        (Some(_), None) => println!("need command, use --help for help"),
         (Some(_), Some(command)) => {
             println!("Unknown command '{}', use --help for help", command.to_string_lossy());
         }

@@ -39,7 +39,8 @@ begin
         select b.name, t.typbasetype from base b join pg_type t on t.oid = b.type and t.typtype = 'd'
     )
     select string_agg(format('x.%1$s operator(pg_catalog.=) %2$s.%1$s', k.ident, i_old), ' and ' order by k.nr),
-           bool_and(t.typtype = 'e' or t.typtype = 'b' and t.typnamespace = 'pg_catalog'::regnamespace and t.typelem = 0)
+           -- not enumerations: a cast of their owner's could take part in choosing the operator
+           bool_and(t.typtype = 'b' and t.typnamespace = 'pg_catalog'::regnamespace and t.typelem = 0)
       into _same, _own
       from pgq._capture_columns(i_table, '{}') k
            join base b on b.name = k.name

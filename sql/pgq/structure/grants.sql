@@ -14,7 +14,7 @@ begin
             ('public', array[
                 'seq_getval', 'get_queue_info', 'get_consumer_info', 'quote_fqname', 'version',
                 -- run inside of triggers, as whoever changes a table
-                '_apply_allowed', '_urlencode', '_urlencode_bytes', '_trigger_plan', '_trigger_urlenc', '_trigger_json', '_trigger_sql',
+                '_apply_allowed', '_capture_nested', '_urlencode', '_urlencode_bytes', '_trigger_plan', '_trigger_urlenc', '_trigger_json', '_trigger_sql',
                 -- read-only steps of functions that are guarded themselves
                 '_assert_queue_state', '_assert_still_open', '_count_tx_event']),
             ('pgq_reader', array[
@@ -29,9 +29,9 @@ begin
                 'maint_tables_to_vacuum', 'maint_operations', 'maint_sample_capture', '_capture_to_sample', 'upgrade_schema', 'grant_perms', '_grant_perms_from',
                 'tune_storage', 'seq_setval', 'create_queue', 'drop_queue', 'set_queue_config', 'insert_event_raw',
                 'event_retry_raw', '_settle_queue_state', 'apply_token', 'refresh_queue_code',
-                'refresh_capture', 'capture_table', 'uncapture_table', '_capture_register', '_capture_forget', '_capture_possible', '_capture_constant', '_capture_allow', '_capture_triggers', '_capture_open', '_capture_nested', '_capture_check_statement', '_capture_drop_statement', '_trigger_options', '_trigger_expression']),
+                'refresh_capture', 'capture_table', 'uncapture_table', '_capture_register', '_capture_forget', '_capture_possible', '_capture_constant', '_capture_allow', '_capture_triggers', '_capture_open', '_capture_check_statement', '_capture_drop_statement', '_trigger_options', '_trigger_expression']),
             ('londiste_writer', array['apply_token',
-                'refresh_capture', 'capture_table', 'uncapture_table', '_capture_register', '_capture_forget', '_capture_possible', '_capture_constant', '_capture_allow', '_capture_triggers', '_capture_open', '_capture_nested', '_capture_check_statement', '_capture_drop_statement', '_trigger_options', '_trigger_expression']),
+                'refresh_capture', 'capture_table', 'uncapture_table', '_capture_register', '_capture_forget', '_capture_possible', '_capture_constant', '_capture_allow', '_capture_triggers', '_capture_open', '_capture_check_statement', '_capture_drop_statement', '_trigger_options', '_trigger_expression']),
             ('', array['_queue_state_changed', '_queue_code_changed', '_subscription_key_changed', '_move_subscription', '_still_open', '_queue_code', '_queue_choice', '_write_queue_code', '_write_queue_leaf', '_type_equality', '_column_equal', '_column_text']),
             ('', array['_capture_changed', '_capture_plain', '_capture_time', '_capture_float', '_capture_bytes', '_capture_text', '_capture_intact',
                 '_capture_columns', '_capture_quote', '_capture_encode', '_capture_urlencode', '_capture_code', '_capture_too_large', '_capture_row',

@@ -95,3 +95,27 @@ reset role; create role admin in role pgq_admin; set role admin;
 do $$ begin assert refused('select pgq.capture_table(''q'', ''mine.t'')') ~ '^42501 must be owner|^42501 permission denied', refused('select pgq.capture_table(''q'', ''mine.t'')'); end $$;
 reset role; grant pgq_admin to owner_; set role owner_;
 do $$ begin assert pgq.capture_table('q', 'mine.t') = 'row' and pgq.uncapture_table('q', 'mine.t') = 2; end $$;
+
+-- what capture looks at: rows, when it is put on a table; a key that a trigger uses again
+reset role; truncate stolen;
+grant usage on schema mine to writer; set role owner_;
+create table mine.s (id mine.guarded_int, v text, e mine.evil, g mine.guarded, primary key (id, v)); grant all on mine.s to writer;
+insert into mine.s select n, 'õ', 'e', 'é' || n from generate_series(1, 100) n;
+create function mine.back() returns trigger language plpgsql as $$ begin if pg_trigger_depth() = 1 then insert into mine.s values (old.id, old.v, 'f', 'again'); end if; return null; end $$;
+create trigger "Audit" after delete on mine.s for each row execute function mine.back();
+reset role;
+select pgq.capture_table('q', 'mine.s') = 'row' as ok \gset
+do $$ begin assert (select chars ~ 'é' and chars ~ 'õ' and sampled = 100 from pgq.capture where rel_name = 's'), (select chars from pgq.capture where rel_name = 's'); end $$;
+set role writer; set search_path = mine, pg_catalog;
+delete from mine.s where id operator(pg_catalog.=) 5;
+reset role; reset search_path;
+do $$ begin
+    assert (select array_agg(ev_type || ' ' || ev_data order by ev_id) from pgq.event_1 where ev_extra1 = 'mine.s')
+         = array['D:id,v id=5&v=%c3%b5&e=e&g=%c3%a95', 'I:id,v id=5&v=%c3%b5&e=f&g=again'], (select array_agg(ev_type || ' ' || ev_data order by ev_id)::text from pgq.event_1 where ev_extra1 = 'mine.s');
+    assert not exists (select from stolen), (select string_agg(distinct who, ' ') from stolen);
+end $$;
+-- what is refused by statement is told to a writer who has no rights here
+select pgq.capture_table('q', 'mine.s', 'form=statement') = 'statement' as ok \gset
+set role writer;
+do $$ begin assert refused('delete from mine.s where id operator(pg_catalog.=) 6') ~ '^0A000 statement on table .* inside of another one on it', refused('delete from mine.s where id operator(pg_catalog.=) 6'); end $$;
+reset role;

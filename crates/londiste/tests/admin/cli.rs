@@ -12,6 +12,7 @@ async fn run(args: &[&str]) -> Result<Outcome> {
 async fn what_is_missing_is_asked_for() -> Result<()> {
     run(&[]).await?.fails(1, &["need config file, use --help for help."]);
     run(&["x.ini"]).await?.fails(1, &["need command"]);
+    run(&["-s", "x.ini"]).await?.fails(1, &["need command", "londiste x.ini worker"]);
     run(&["status"]).await?.fails(1, &["need config file", "londiste INI status"]);
     run(&["x.ini", "frobnicate"]).await?.fails(1, &["Unknown command 'frobnicate', use --help for help"]);
     run(&["x.ini", "status", "--nosuch"]).await?.fails(2, &["--nosuch"]);
