@@ -89,10 +89,12 @@ begin
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
 
-create or replace function pgq._capture_used_again(i_queue text, i_function name, i_table oid, i_old record)
+create or replace function pgq._capture_used_again(i_queue text, i_function name, i_table oid, i_old record, i_extra text)
 returns text as $$
 -- As generated code does it, for a row that it was not written for.
 --
+-- Parameters:
+--      i_extra     - ev_extra1
 -- Returns:
 --      data of the row that has the key of i_old again, whose event was taken out; else null
 declare
@@ -112,8 +114,7 @@ begin
     _find := pgq._capture_again(_c, i_table, _w, '($1)');
     if _find is not null then
         execute 'select ' || _find into _command, _key, _again using i_old;
-        if _key is not null and pgq._capture_take_back(_w.prefix, coalesce(pgq._capture_constant(_c.options, 'ev_extra1'), (_w.plan).table_text),
-                                                       _w.key_text, _key, _command) then
+        if _key is not null and pgq._capture_take_back(_w.prefix, i_extra, _w.key_text, _key, _command) then
             return _again;
         end if;
     end if;

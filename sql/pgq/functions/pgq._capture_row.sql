@@ -90,15 +90,16 @@ begin
         end if;
     end if;
 
-    if _key_changed then
-        if _o.pkey is null and exists (select 1 from pg_constraint c
-                                        where c.conrelid = i_table and c.contype = 'p' and c.condeferrable) then
-            raise exception 'primary key update not allowed: the key is deferrable'
-                using errcode = 'feature_not_supported', detail = 'Table: ' || i_table::regclass,
-                      hint = 'A deferrable key may be exchanged between rows, which no order of events can repeat. '
-                             'Make it NOT DEFERRABLE, or delete and insert.';
-        end if;
-        _again := pgq._capture_used_again(i_queue, i_function, i_table, i_old);
+    if _key_changed and _o.pkey is null
+       and exists (select 1 from pg_constraint c where c.conrelid = i_table and c.contype = 'p' and c.condeferrable) then
+        raise exception 'primary key update not allowed: the key is deferrable'
+            using errcode = 'feature_not_supported', detail = 'Table: ' || i_table::regclass,
+                  hint = 'A deferrable key may be exchanged between rows, which no order of events can repeat. '
+                         'Make it NOT DEFERRABLE, or delete and insert.';
+    end if;
+
+    if _key_changed or i_op = 'DELETE' then
+        _again := pgq._capture_used_again(i_queue, i_function, i_table, i_old, _extra);
         perform pgq.insert_event_raw(i_queue, null, now(), null, null, 'D:' || _p.key_text, _old, _extra, null, null, null);
         if _again is not null then
             perform pgq.insert_event_raw(i_queue, null, now(), null, null, 'I:' || _p.key_text, _again, _extra, null, null, null);
@@ -106,14 +107,9 @@ begin
         if _new is not null then
             perform pgq.insert_event_raw(i_queue, null, now(), null, null, 'I:' || _p.key_text, _new, _extra, null, null, null);
         end if;
-    elsif i_op = 'DELETE' or _new is not null then
-        _again := case i_op when 'DELETE' then pgq._capture_used_again(i_queue, i_function, i_table, i_old) end;
-        perform pgq.insert_event_raw(i_queue, null, now(), null, null, "left"(i_op, 1) || ':' || _p.key_text,
-                                     case i_op when 'DELETE' then _old else _new end, _extra,
+    elsif _new is not null then
+        perform pgq.insert_event_raw(i_queue, null, now(), null, null, "left"(i_op, 1) || ':' || _p.key_text, _new, _extra,
                                      case when _o.backup and i_op = 'UPDATE' then _old end, null, null);
-        if _again is not null then
-            perform pgq.insert_event_raw(i_queue, null, now(), null, null, 'I:' || _p.key_text, _again, _extra, null, null, null);
-        end if;
     end if;
     if pg_trigger_depth() > 1 and (i_op = 'INSERT' or _key_changed) then
         perform set_config(pgq._capture_inside(i_function), 'yes', true);

@@ -34,6 +34,16 @@ begin
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
 
+create or replace function pgq._capture_key_values(i_table oid, i_columns text[])
+returns text[] as $$
+-- SQL of the values of a key, of rows k: equal when their texts are, and comparable without operators of others.
+    select array_agg(case when a.atttypid in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'uuid'::regtype)
+                          then format('pgq._capture_plain(k.%s)', c.ident)
+                          else format('pg_catalog.format(''%%s'', k.%s) collate pg_catalog."C"', c.ident) end order by c.nr)
+      from pgq._capture_columns(i_table, '{}') c join pg_attribute a on a.attrelid = i_table and a.attname = c.name
+     where c.name = any (i_columns);
+$$ language sql stable set search_path = pg_catalog, pgq, pg_temp;
+
 create or replace function pgq._capture_keys_twice(i_table oid, i_columns text[])
 returns text as $$
 -- SQL: an UPDATE that changes keys has changed a row twice, by transition tables old_rows and new_rows.
@@ -41,8 +51,7 @@ returns text as $$
 -- That is how foreign keys of the table onto itself look (ON UPDATE CASCADE): what they update is in the same transition tables.  Where keys
 -- stay as they are, the updates are logged in the order in which they were made.
 declare
-    _key text := (select string_agg(format('pg_catalog.format(''%%s'', k.%s) collate pg_catalog."C"', c.ident), ', ' order by c.nr)
-                    from pgq._capture_columns(i_table, '{}') c where c.name = any (i_columns));
+    _key text := array_to_string(pgq._capture_key_values(i_table, i_columns), ', ');
 begin
     return format('(exists (select from new_rows k group by %1$s having pg_catalog.count(*) operator(pg_catalog.>) 1)'
                   ' or exists (select from old_rows k group by %1$s having pg_catalog.count(*) operator(pg_catalog.>) 1))', _key);
@@ -88,16 +97,10 @@ returns text as $$
 -- faster than comparing sets, but takes memory for the whole statement: beyond a million rows it is sets.  Where rows may
 -- exchange their keys it is always sets: with the same keys before and after, there is an update for each.
 declare
-    _sequence text;
-    _set text;
+    _values text[] := pgq._capture_key_values(i_table, i_columns);
+    _sequence text := (select string_agg('pg_catalog.array_agg(' || v || ')', ', ' order by nr) from unnest(_values) with ordinality u (v, nr));
+    _set text := array_to_string(_values, ', ');
 begin
-    select string_agg('pg_catalog.array_agg(' || k.value || ')', ', ' order by k.nr), string_agg(k.value, ', ' order by k.nr)
-      into _sequence, _set
-      from (select c.nr, case when a.atttypid in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'uuid'::regtype)
-                              then format('pgq._capture_plain(k.%s)', c.ident)
-                              else format('pg_catalog.format(''%%s'', k.%s) collate pg_catalog."C"', c.ident) end as value
-              from pgq._capture_columns(i_table, '{}') c join pg_attribute a on a.attrelid = i_table and a.attname = c.name
-             where c.name = any (i_columns)) k;
     if i_swappable then
         return format('exists (select %1$s from old_rows k except select %1$s from new_rows k)', _set);
     end if;
