@@ -1,12 +1,13 @@
 create or replace function pgq._capture_intact(
-    i_table regclass, i_name text, i_last_attnum int2, i_key_index oid, i_identity_index oid, i_key text[], i_columns text[], i_types oid[])
+    i_table regclass, i_name text, i_last_attnum int2, i_key_index oid, i_identity_index oid, i_key text[], i_columns text[], i_types oid[], i_uniques oid[])
 returns boolean as $$
 -- Whether a table still has the structure that its capture was generated for.
 --
 -- Called immutable so that the planner replaces it by its result: a plan that mentions i_table is made anew when that
 -- table was altered, by the session or another, and only then does this run.  The result outlives the transaction, hence nothing in
 -- here may look through a snapshot: these functions read the system caches, and so does the parser.  (The search for a first
--- primary key does: it matters only where the key is not the replica identity, and pgq._capture_state looks again.)
+-- primary key does: it matters only where the key is not the replica identity, and pgq._capture_state looks again.  That for a new unique
+-- index does: it matters only where triggers use freed values again, and the next change of the table has it looked for anew.)
 --
 -- Parameters:
 --      i_name          - schema.table, quoted as regclass writes it; a renamed schema makes all plans anew, too
@@ -15,6 +16,7 @@ returns boolean as $$
 --      i_key           - its columns in order, as pg_get_indexdef() writes them
 --      i_columns       - names of all columns
 --      i_types         - their types
+--      i_uniques       - its unique indexes
 declare
     _column text;
     _types oid[];
@@ -26,6 +28,11 @@ begin
         return false;
     end if;
     if i_key_index = 0 and exists (select 1 from pg_catalog.pg_index i where i.indrelid = i_table and i.indisprimary) then
+        return false;
+    end if;
+    if exists (select 1 from pg_catalog.unnest(i_uniques) u where pg_catalog.pg_get_indexdef(u, 1, false) is null)
+       or exists (select 1 from pg_catalog.unnest(pgq._capture_unique_indexes(i_table)) u
+                   where u <> all (i_uniques) and pg_catalog.pg_get_indexdef(u, 1, false) is not null) then
         return false;
     end if;
     foreach _column in array i_key loop

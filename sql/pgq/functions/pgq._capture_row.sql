@@ -10,7 +10,8 @@ declare
 begin
     -- the plan is seen through the snapshot, its name too; a regclass is written from the system cache
     if not pgq._capture_intact(i_table, format('%I.%I', _p.rel_schema, _p.rel_name), _p.last_attnum, _p.key_index, _p.identity_index, _p.key_names,
-                               array(select k.name from pgq._capture_columns(i_table, '{}') k order by k.nr), _p.types) then
+                               array(select k.name from pgq._capture_columns(i_table, '{}') k order by k.nr), _p.types,
+                               pgq._capture_unique_indexes(i_table)) then
         raise serialization_failure using
             message = format('table %s was altered after the snapshot of this transaction was taken', i_table::regclass),
             hint = 'Run the transaction again.';
@@ -25,7 +26,7 @@ end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
 
 create or replace function pgq._capture_row(
-    i_queue text, i_function name, i_table oid, i_op text, i_options text[], i_new record, i_old record, i_newest tid)
+    i_queue text, i_function name, i_table oid, i_op text, i_options text[], i_new record, i_old record, i_newest tid, i_version tid)
 returns void as $$
 -- Writes the event of one row from the structure its table has now.
 --
@@ -37,6 +38,7 @@ returns void as $$
 --
 -- Parameters:
 --      i_newest    - null, or the newest version of a row that was changed again
+--      i_version   - the version of i_new
 --
 -- Errors:
 --      those of pgq._capture_plan; primary key update not allowed (deferrable key); a row larger than 1 GB
@@ -52,7 +54,8 @@ declare
     _ignored_changed boolean;
     _same_key text;
     _row record;
-    _again text;
+    _self tid := i_version;
+    _taken text[] := '{}';
 begin
     _same_key := coalesce((
         select string_agg(format('format(''%%s'', ($1).%1$I) collate "C" = format(''%%s'', ($2).%1$I)', c), ' and ')
@@ -61,6 +64,7 @@ begin
         execute format('select true as here, t as now from only %s t where t.ctid = $2 and %s',
                        i_table::regclass, replace(_same_key, '($2)', '(t)'))
            into _row using i_new, i_newest;
+        _self := case when _row.here then i_newest end;
     end if;
 
     begin
@@ -98,21 +102,19 @@ begin
                          'Make it NOT DEFERRABLE, or delete and insert.';
     end if;
 
-    if _key_changed or i_op = 'DELETE' then
-        _again := pgq._capture_used_again(i_queue, i_function, i_table, i_old, _extra);
-        perform pgq.insert_event_raw(i_queue, null, now(), null, null, 'D:' || _p.key_text, _old, _extra, null, null, null);
-        if _again is not null then
-            perform pgq.insert_event_raw(i_queue, null, now(), null, null, 'I:' || _p.key_text, _again, _extra, null, null, null);
-        end if;
-        if _new is not null then
-            perform pgq.insert_event_raw(i_queue, null, now(), null, null, 'I:' || _p.key_text, _new, _extra, null, null, null);
-        end if;
-    elsif _new is not null then
-        perform pgq.insert_event_raw(i_queue, null, now(), null, null, "left"(i_op, 1) || ':' || _p.key_text, _new, _extra,
-                                     case when _o.backup and i_op = 'UPDATE' then _old end, null, null);
+    if i_op <> 'INSERT' then
+        _taken := pgq._capture_used_again(i_queue, i_function, i_table, i_old, _self, _extra);
     end if;
-    if pg_trigger_depth() > 1 and (i_op = 'INSERT' or _key_changed) then
-        perform set_config(pgq._capture_inside(i_function), 'yes', true);
+    if _key_changed or i_op = 'DELETE' then
+        perform pgq.insert_event_raw(i_queue, null, now(), null, null, 'D:' || _p.key_text, _old, _extra, null, null, null);
+    end if;
+    if _new is not null then
+        perform pgq.insert_event_raw(i_queue, null, now(), null, null, case when _key_changed then 'I' else "left"(i_op, 1) end || ':' || _p.key_text, _new, _extra,
+                                     case when _o.backup and i_op = 'UPDATE' and not _key_changed then _old end, null, null);
+    end if;
+    perform pgq._capture_behind(i_queue, _extra, _taken);
+    if i_op <> 'DELETE' then
+        perform set_config(pgq._capture_taking(i_function), 'yes', true);
     end if;
 
     if i_newest is null then

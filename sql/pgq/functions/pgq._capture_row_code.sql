@@ -23,9 +23,11 @@ declare
     _careful_update text := '';
     _too_large text;
     _leave text;
-    _inside text;
-    _find text;
-    _again text;
+    _taking text;
+    _a record;
+    _unless_alone text;
+    _look text;
+    _again text := '';
     _code text;
 begin
     _w := pgq._capture_words(i_capture, i_table);
@@ -37,17 +39,53 @@ begin
         then format('perform pgq._capture_lost(%L, sqlerrm); %s return null;', i_capture.function_name, _leave)
         else 'perform pgq._capture_too_large(tg_relid, sqlerrm);' end;
 
-    -- a trigger may use a key again while the delete of its row is still to be logged
-    _inside := pgq._capture_inside(i_capture.function_name);
-    _find := pgq._capture_again(i_capture, i_table, _w, 'old');
-    _again := case when _find is null then '' else format($code$
-                if pg_catalog.current_setting(%L, true) operator(pg_catalog.<>) '' and pg_catalog.has_table_privilege(tg_relid, 'select')
-                   and not pg_catalog.row_security_active(tg_relid) then
-                    select %s into _command, _key, _again;
-                    if _key is null or not pgq._capture_take_back(%L, %s, %L, _key, _command) then
-                        _again := null;
-                    end if;
-                end if;$code$, _inside, _find, _w.prefix, _w.extra, _w.key_text) end;
+    -- a trigger may use unique values again while the change that frees them is still to be logged
+    _taking := pgq._capture_taking(i_capture.function_name);
+    _a := pgq._capture_again(i_capture, i_table, _w, 'old', 'capture._self', 'capture._command');
+    if _a.find is not null then
+        -- where only a scan of the table finds them, not each insert is a reason to
+        _unless_alone := case when _a.indexed then '' else 'pg_catalog.pg_trigger_depth() operator(pg_catalog.>) 1 and ' end;
+        _look := format($code$
+                -- a plan from when the table was small would scan it
+                _scans := pg_catalog.current_setting('enable_seqscan');
+                perform pg_catalog.set_config('enable_seqscan', 'off', true);
+                for _key, _held, _row in %s loop
+                    _taken := _taken operator(pg_catalog.||) pgq._capture_take_back(%L, %s, %L, _key, _held, _row);
+                end loop;
+                perform pg_catalog.set_config('enable_seqscan', _scans, true);$code$, _a.find, _w.prefix, _w.extra, _w.key_text);
+        if not _a.certain then
+            _look := format($code$
+                begin%s
+                exception when ambiguous_function then
+                    -- a type of the key has got an implicit cast meanwhile
+                    _taken := pgq._capture_used_again(%L, %L, tg_relid, old, _self, %s);
+                    perform pgq._capture_heal(%L, %L, tg_relid);
+                end;$code$, _look, i_capture.queue_name, i_capture.function_name, _w.extra, i_capture.queue_name, i_capture.function_name);
+        end if;
+        _again := format($code$
+    -- what others have taken of the row's unique values, and was logged before it
+    if _frees is null then
+        if tg_op operator(pg_catalog.=) 'DELETE' then
+            _frees := true;
+        elsif tg_op operator(pg_catalog.=) 'UPDATE' then
+            _frees := not (%1$s);
+            _self := new.ctid;
+            _command := new.cmin;
+        end if;
+        if _frees and pg_catalog.current_setting(%2$L, true) operator(pg_catalog.<>) ''
+           and pg_catalog.has_table_privilege(tg_relid, 'select') and not pg_catalog.row_security_active(tg_relid) then%6$s%3$s
+        end if;
+        perform pg_catalog.set_config(%2$L, 'yes', true) where %4$s_self is not null and _frees;
+        if _taken operator(pg_catalog.<>) '{}' then
+            _state := -3;
+        elsif _state operator(pg_catalog.=) -4 then
+            _state := pg_catalog.pg_sequence_last_value(%5$L);
+            continue;
+        end if;
+    end if;
+$code$, _a.same, _taking, _look, _unless_alone, _state,
+            coalesce(format(E'\n                if _state operator(pg_catalog.=) -3 then %s end if;', nullif(pgq._capture_enter(_w.needs), '')), ''));
+    end if;
 
     -- the usual row: one block for each operation
     foreach _op in array '{INSERT,UPDATE,DELETE}'::text[] loop
@@ -60,7 +98,7 @@ begin
                  else coalesce(E'\n        _data := ' || case _op
                          when 'INSERT' then 'case when new.xmax operator(pg_catalog.=) ''0''::pg_catalog.xid then '
                               || pgq._capture_encode(i_table, _w.ignored, 'new', 'quick', i_capture.chars) || ' end'
-                         when 'UPDATE' then 'case when new.xmax operator(pg_catalog.=) ''0''::pg_catalog.xid' || coalesce(' and ' || _w.same_key, '') || ' then '
+                         when 'UPDATE' then 'case when new.xmax operator(pg_catalog.=) ''0''::pg_catalog.xid' || coalesce(' and ' || coalesce(_a.same, _w.same_key), '') || ' then '
                               || pgq._capture_encode(i_table, _w.ignored, 'new', 'quick', i_capture.chars) || ' end'
                          else pgq._capture_encode(i_table, _w.ignored, 'old', 'quick', i_capture.chars) end || ';'
                       || pgq._capture_insert(i_capture, _w.prefix, _w.tables, quote_literal("left"(_op, 1) || ':' || _w.key_text), _w.extra, false), E'\n        null;') end);
@@ -75,17 +113,19 @@ begin
         _careful_update := _careful_update || format(E'\n                _nothing := _data operator(pg_catalog.=) _old_data and not (%s);', _w.same_ignored);
     end if;
     if _w.same_key is not null then
-        _careful_update := _careful_update || format(E'\n                if not (%s) then\n                    %s_old_data := %s;\n                    _key_changed := true;%s\n                end if;',
+        _careful_update := _careful_update || format(E'\n                if not (%s) then\n                    %s_old_data := %s;\n                    _key_changed := true;\n                end if;',
             _w.same_key,
             case when _w.swappable
                  then pgq._capture_refuse(i_capture, _leave, 'primary key update not allowed: the key is deferrable', 'feature_not_supported', 'Table: ' || i_table::regclass,
                         'Rows may exchange a deferrable key, which no order of events can repeat. Make it NOT DEFERRABLE, or delete and insert.') || ' ' else '' end,
-            pgq._capture_encode(i_table, _w.ignored, 'old', 'careful'), _again);
+            pgq._capture_encode(i_table, _w.ignored, 'old', 'careful'));
     end if;
 
     _code := format($code$
 -- Generated by pgq.capture_table() for table %s, queue %s.
--- _state: what the sequence of the queue says;  -1 nothing to do;  -2 the table was altered;  -3 with care
+-- _state: what the sequence of the queue says;  -1 nothing to do;  -2 the table was altered;  -3 with care;  -4 others may have taken unique values
+-- (the block has a name because columns may be called as its variables are)
+<<capture>>
 declare
     -- An AFTER ROW trigger has its transaction id, so the state is read after it; the state is no matter of snapshots: docs/design/rotation.md
     _state pg_catalog.int8 := %s;
@@ -96,10 +136,16 @@ declare
     _key_changed pg_catalog.bool;
     _nothing pg_catalog.bool;
     _newest pg_catalog.tid;
-    _command pg_catalog.int8;
+    _frees pg_catalog.bool;
+    _self pg_catalog.tid;
+    _command pg_catalog.cid;
+    _scans pg_catalog.text;
     _key pg_catalog.text;
-    _again pg_catalog.text;
-begin%s
+    _held pg_catalog.text;
+    _row pg_catalog.text;
+    _taken pg_catalog.text[] := '{}';
+begin
+loop%s
 
     -- anything else
     if _state operator(pg_catalog.=) -1 then
@@ -113,7 +159,7 @@ begin%s
         %s
         return null;
     end if;
-    if _state operator(pg_catalog.>=) 0 then
+%s    if _state operator(pg_catalog.>=) 0 then
         if tg_op operator(pg_catalog.=) 'INSERT' then
             _data := pgq._capture_rest(%s);
         elsif tg_op operator(pg_catalog.=) 'UPDATE' then
@@ -134,21 +180,20 @@ begin%s
                 _data := %s;%s
             else
                 %s
-                _data := %s;%s
+                _data := %s;
             end if;
         exception when program_limit_exceeded or internal_error or out_of_memory then
             %s
         end;
         %s
-        if _key_changed or _again operator(pg_catalog.<>) '' then
-            perform pgq._capture_event(%L, %L, case when _key_changed then _old_data else _data end, %s, null);
-            if _again operator(pg_catalog.<>) '' then
-                perform pgq._capture_event(%L, %L, _again, %s, null);
+        if _key_changed or _taken operator(pg_catalog.<>) '{}' then
+            if _key_changed or tg_op operator(pg_catalog.=) 'DELETE' then
+                perform pgq._capture_event(%L, %L, case when _key_changed then _old_data else _data end, %s, null);
             end if;
-            if _key_changed then
-                perform pgq._capture_event(%L, %L, _data, %s, null);
-                perform pg_catalog.set_config(%L, 'yes', true) where pg_catalog.pg_trigger_depth() operator(pg_catalog.>) 1;
+            if tg_op operator(pg_catalog.<>) 'DELETE' then
+                perform pgq._capture_event(%L, case when _key_changed then %L else %L end, _data, %s, case when _key_changed then null else %s end);
             end if;
+            perform pgq._capture_behind(%L, %s, _taken);
             return null;
         elsif _nothing then
             return null;
@@ -157,17 +202,19 @@ begin%s
 %s
     perform pgq._capture_event(%L, pg_catalog."left"(tg_op, 1) operator(pg_catalog.||) %L, _data, %s, %s);
     return null;
+end loop;
 end;
 $code$,
         replace(replace(_w.full_name, E'\n', ' '), E'\r', ' '),
         replace(replace(i_capture.queue_name, E'\n', ' '), E'\r', ' '),
-        pgq._capture_state(i_capture, i_table, _w, case when _find is null then '' else format($code$
-        when pg_catalog.pg_trigger_depth() operator(pg_catalog.>) 1 and tg_op operator(pg_catalog.=) 'INSERT'
-             and pg_catalog.set_config(%1$L, 'yes', true) is null then null
-        when tg_op operator(pg_catalog.=) 'DELETE' and pg_catalog.current_setting(%1$L, true) operator(pg_catalog.<>) '' then -3$code$, _inside) end),
+        pgq._capture_state(i_capture, i_table, _w,
+            case when _a.find is null then '' else format($code$
+        when %stg_op operator(pg_catalog.=) 'INSERT' and pg_catalog.set_config(%L, 'yes', true) is null then null$code$, _unless_alone, _taking) end,
+            case when _a.find is null then '' else format($code$
+        when tg_op operator(pg_catalog.=) 'DELETE' and pg_catalog.current_setting(%L, true) operator(pg_catalog.<>) '' then -4$code$, _taking) end),
         _rows,
         -- altered, or no longer the newest version
-        pgq._capture_slow(i_capture),
+        pgq._capture_slow(i_capture), _again,
         -- chain
         coalesce(pgq._capture_encode(i_table, _w.ignored, 'new', 'chain'), 'null'),
         case when _w.ignored <> '{}' or _w.backup then 'null'
@@ -178,12 +225,13 @@ $code$,
         -- careful
         pgq._capture_encode(i_table, _w.ignored, 'new', 'careful'),
         _refuse, pgq._capture_encode(i_table, _w.ignored, 'new', 'careful'), _careful_update,
-        _refuse, pgq._capture_encode(i_table, _w.ignored, 'old', 'careful'), _again,
+        _refuse, pgq._capture_encode(i_table, _w.ignored, 'old', 'careful'),
         _too_large,
         _leave,
-        -- key changed
-        i_capture.queue_name, 'D:' || _w.key_text, _w.extra, i_capture.queue_name, 'I:' || _w.key_text, _w.extra,
-        i_capture.queue_name, 'I:' || _w.key_text, _w.extra, _inside,
+        -- key changed, or values taken
+        i_capture.queue_name, 'D:' || _w.key_text, _w.extra,
+        i_capture.queue_name, 'I:' || _w.key_text, 'U:' || _w.key_text, _w.extra, case when _w.backup then '_old_data' else 'null' end,
+        i_capture.queue_name, _w.extra,
         -- write
         pgq._capture_insert(i_capture, _w.prefix, _w.tables, format('pg_catalog."left"(tg_op, 1) operator(pg_catalog.||) %L', ':' || _w.key_text), _w.extra, _w.backup),
         i_capture.queue_name, ':' || _w.key_text, _w.extra, case when _w.backup then '_old_data' else 'null' end);

@@ -43,20 +43,32 @@ begin
     swappable := _o.pkey is null and exists (select 1 from pg_constraint c where c.conrelid = i_table and c.contype = 'p' and c.condeferrable);
     needs := array(select distinct n from pgq._capture_columns(i_table, ignored) k, unnest(k.needs) n where not k.ignored order by n);
     key_columns := array(select c from unnest(_p.cols, _p.is_key) u (c, is_key) where is_key);
-    select string_agg(case when a.atttypid in ('int4'::regtype, 'int8'::regtype, 'uuid'::regtype)
-            then format('pgq._capture_plain(new.%1$s) operator(pg_catalog.=) pgq._capture_plain(old.%1$s)', c.ident)
-            else format('pg_catalog.format(''%%s'', new.%1$s) collate pg_catalog."C" operator(pg_catalog.=) pg_catalog.format(''%%s'', old.%1$s)', c.ident) end, ' and ' order by c.nr)
+    select string_agg(pgq._capture_unchanged(a.atttypid, c.ident, true), ' and ' order by c.nr)
       into same_key
       from pgq._capture_columns(i_table, '{}') c join pg_attribute a on a.attrelid = i_table and a.attname = c.name
      where c.name = any (key_columns);
-    select string_agg(format('pg_catalog.format(''%%s'', new.%1$s) collate pg_catalog."C" operator(pg_catalog.=) pg_catalog.format(''%%s'', old.%1$s)'
-                             ' and (new.%1$s is distinct from null) operator(pg_catalog.=) (old.%1$s is distinct from null)', k.ident), ' and ')
+    select string_agg(pgq._capture_unchanged(a.atttypid, k.ident, false), ' and ' order by k.nr)
       into same_ignored
-      from pgq._capture_columns(i_table, ignored) k where k.ignored;
+      from pgq._capture_columns(i_table, ignored) k join pg_attribute a on a.attrelid = i_table and a.attname = k.name
+     where k.ignored;
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
 
-create or replace function pgq._capture_state(i_capture pgq.capture, i_table oid, i_words record, i_more text)
+create or replace function pgq._capture_unchanged(i_type oid, i_ident text, i_present boolean)
+returns text as $$
+-- SQL that is true where OLD and NEW have the same text in a column, and false where not.
+--
+-- Parameters:
+--      i_present   - null and an empty text need not be told apart
+    select case
+        when i_present and i_type in ('int4'::regtype, 'int8'::regtype, 'uuid'::regtype)
+        then format('pgq._capture_plain(new.%1$s) operator(pg_catalog.=) pgq._capture_plain(old.%1$s)', i_ident)
+        else format('pg_catalog.format(''%%s'', new.%1$s) collate pg_catalog."C" operator(pg_catalog.=) pg_catalog.format(''%%s'', old.%1$s)', i_ident)
+             || case when i_present then '' else format(' and (new.%1$s is distinct from null) operator(pg_catalog.=) (old.%1$s is distinct from null)', i_ident) end
+        end;
+$$ language sql immutable set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
+
+create or replace function pgq._capture_state(i_capture pgq.capture, i_table oid, i_words record, i_first text, i_last text)
 returns text as $$
 -- SQL of what to do with a change: the state of the queue, or why there is none.
 --
@@ -64,7 +76,8 @@ returns text as $$
 --
 -- Parameters:
 --      i_words     - what pgq._capture_words returned
---      i_more      - further WHEN clauses, asked while the table is as it was
+--      i_first     - WHEN clauses, asked of each change while the table is as it was
+--      i_last      - likewise, where settings are canonical
 declare
     _p pgq.trigger_plan%rowtype := i_words.plan;
     _default_identity boolean := (select c.relreplident = 'd' from pg_class c where c.oid = i_table);
@@ -73,22 +86,24 @@ begin
         when pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then -1
         when case when pg_catalog.current_setting('skytools.apply_token', true) operator(pg_catalog.<>) '' then pgq._apply_allowed(%L) end then -1
         when tg_relid operator(pg_catalog.<>) '%s'::pg_catalog.oid
-             or not pgq._capture_intact('%s'::pg_catalog.regclass, %L, %s::pg_catalog.int2, '%s'::pg_catalog.oid, '%s'::pg_catalog.oid, %L::pg_catalog.text[], %L::pg_catalog.text[], %L::pg_catalog.oid[])%s then -2%s%s
+             or not pgq._capture_intact('%s'::pg_catalog.regclass, %L, %s::pg_catalog.int2, '%s'::pg_catalog.oid, '%s'::pg_catalog.oid, %L::pg_catalog.text[], %L::pg_catalog.text[], %L::pg_catalog.oid[], %L::pg_catalog.oid[])%s then -2%s%s%s
         else pg_catalog.pg_sequence_last_value(%L) end$code$,
         i_capture.queue_name, i_table,
         i_table, format('%I.%I', _p.rel_schema, _p.rel_name), _p.last_attnum, _p.key_index, _p.identity_index, _p.key_names,
         array(select k.name from pgq._capture_columns(i_table, '{}') k order by k.nr),
         array(select a.atttypid from pg_attribute a where a.attrelid = i_table and a.attnum > 0 and not a.attisdropped order by a.attnum),
+        pgq._capture_unique_indexes(i_table),
         -- the only way to notice a first key where it is not the replica identity
         case when _p.key_index = 0 and not _default_identity
              then format(E'\n             or exists (select 1 from pg_catalog.pg_index i where i.indrelid operator(pg_catalog.=) ''%s''::pg_catalog.oid and i.indisprimary)', i_table) else '' end,
-        i_more,
+        i_first,
         -- never, where the function itself has these settings; but its code may have been replaced inside of a statement that goes on with
         -- the settings from before
         case when i_words.needs <> '{}'
              then E'\n        when ' || (select string_agg(format('pg_catalog.current_setting(%L) operator(pg_catalog.%s) %L', n, case n when 'DateStyle' then '!~~' else '<>' end,
                                               case n when 'DateStyle' then 'ISO%' else pgq._capture_canonical(n) end), ' or ' order by n) from unnest(i_words.needs) n)
                   || ' then -3' else '' end,
+        i_last,
         i_words.prefix || '_state_seq');
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
@@ -102,11 +117,11 @@ $$ language sql immutable strict set search_path = pg_catalog, pgq, pg_temp;
 
 create or replace function pgq._capture_enter(i_needs text[])
 returns text as $$
--- Statements that change to canonical settings, for when the function has others; pgq._capture_leave() writes those that change back.
+-- Statements that change to canonical settings, for when the function has others, once; pgq._capture_leave() writes those that change back.
     select case when i_needs = '{}' then ''
                 when i_needs = '{DateStyle}'
-                then '_style := pg_catalog.current_setting(''DateStyle''); perform pg_catalog.set_config(''DateStyle'', ''ISO'', true);'
-                else '_settings := pgq._capture_settings(null);' end;
+                then 'if _style is null then _style := pg_catalog.current_setting(''DateStyle''); perform pg_catalog.set_config(''DateStyle'', ''ISO'', true); end if;'
+                else 'if _settings is null then _settings := pgq._capture_settings(null); end if;' end;
 $$ language sql immutable strict set search_path = pg_catalog, pgq, pg_temp;
 
 create or replace function pgq._capture_leave(i_needs text[])
@@ -151,11 +166,11 @@ declare
     _calls text;
 begin
     _calls := format($code$if tg_op operator(pg_catalog.=) 'INSERT' then
-            %1$s new, null::pg_catalog.record, _newest);
+            %1$s new, null::pg_catalog.record, _newest, new.ctid);
         elsif tg_op operator(pg_catalog.=) 'UPDATE' then
-            %1$s new, old, _newest);
+            %1$s new, old, _newest, new.ctid);
         else
-            %1$s null::pg_catalog.record, old, null);
+            %1$s null::pg_catalog.record, old, null, null);
         end if;$code$, _call);
     if i_capture.failure = 'mark' then
         return format($code$begin

@@ -89,7 +89,7 @@ set role owner_;
 do $$ begin
     assert refused('select pgq.capture_table(''q'', ''mine.t'')') ~ '^42501', 'capture_table';
     assert refused('create trigger x after insert on mine.t for each row execute function pgq._capture_1(''q'')') ~ '^42501', 'create trigger';
-    assert refused('delete from pgq.capture') ~ '^42501' and refused('select pgq._capture_row(''q'', ''x'', 1, ''INSERT'', ''{}'', null, null, null)') ~ '^42501';
+    assert refused('delete from pgq.capture') ~ '^42501' and refused('select pgq._capture_row(''q'', ''x'', 1, ''INSERT'', ''{}'', null, null, null, null)') ~ '^42501';
 end $$;
 reset role; create role admin in role pgq_admin; set role admin;
 do $$ begin assert refused('select pgq.capture_table(''q'', ''mine.t'')') ~ '^42501 must be owner|^42501 permission denied', refused('select pgq.capture_table(''q'', ''mine.t'')'); end $$;
@@ -112,6 +112,25 @@ reset role; reset search_path;
 do $$ begin
     assert (select array_agg(ev_type || ' ' || ev_data order by ev_id) from pgq.event_1 where ev_extra1 = 'mine.s')
          = array['D:id,v id=5&v=%c3%b5&e=e&g=%c3%a95', 'I:id,v id=5&v=%c3%b5&e=f&g=again'], (select array_agg(ev_type || ' ' || ev_data order by ev_id)::text from pgq.event_1 where ev_extra1 = 'mine.s');
+    assert not exists (select from stolen), (select string_agg(distinct who, ' ') from stolen);
+end $$;
+-- unique values of such types, by whatever operators their owner made for them
+set role owner_; create table mine.u (id int primary key, p mine.pair unique, a mine.evil[] unique, e mine.evil unique); grant all on mine.u to writer;
+create function mine.pair_eq(mine.pair, mine.pair) returns bool language plpgsql as $$ begin perform mine.caught(); return true; end $$;
+create operator mine.= (function = mine.pair_eq, leftarg = mine.pair, rightarg = mine.pair);
+create function mine.array_eq(mine.evil[], mine.evil[]) returns bool language plpgsql as $$ begin perform mine.caught(); return true; end $$;
+create operator mine.= (function = mine.array_eq, leftarg = mine.evil[], rightarg = mine.evil[]);
+create function mine.take() returns trigger language plpgsql as $$ begin if pg_trigger_depth() = 1 then insert into mine.u values (old.id + 10, old.p, old.a, old.e); end if; return null; end $$;
+create trigger "Audit" after update or delete on mine.u for each row execute function mine.take();
+reset role; select pgq.capture_table('q', 'mine.u') = 'row' as ok \gset
+set role writer; set search_path = mine, pg_catalog;
+insert into mine.u values (1, '(e,1)', '{e,f}', 'e'); delete from mine.u; update mine.u set p = '(f,2)', a = null, e = 'f';
+set role owner_; create function mine.pair_text(mine.pair) returns text language plpgsql as $$ begin return mine.caught(); end $$; create cast (mine.pair as text) with function mine.pair_text(mine.pair) as implicit;
+set role writer; delete from mine.u where id operator(pg_catalog.=) 21;
+reset role; reset search_path;
+do $$ begin
+    assert (select array_agg(ev_type || ' ' || split_part(ev_data, '&', 1) order by ev_id) from pgq.event_1 where ev_extra1 = 'mine.u')
+         = '{I:id id=1,D:id id=1,I:id id=11,U:id id=11,I:id id=21,D:id id=21,I:id id=31}', (select array_agg(ev_type || ' ' || ev_data order by ev_id)::text from pgq.event_1 where ev_extra1 = 'mine.u');
     assert not exists (select from stolen), (select string_agg(distinct who, ' ') from stolen);
 end $$;
 -- what is refused by statement is told to a writer who has no rights here

@@ -1,0 +1,92 @@
+-- Unique indexes of a captured table, and how generated capture finds the row that has a value in one of them.
+
+create or replace function pgq._capture_equal(i_type oid, i_class oid, i_left text, i_right text, out same text, out indexed boolean, out certain boolean)
+as $$
+-- SQL that is true where two values are equal for an index.
+--
+-- It will run as the owner of PgQ, so no code of the owners of types may be reached by it.  An operator class of a btree is a superuser's
+-- work.  What chooses among operators of one name could be a cast, though: where types of users are compared by an operator of
+-- pg_catalog's (enumerations, composites, arrays, ranges), a type with implicit casts is not compared so.  (PostgreSQL would not choose, but fail.)
+--
+-- Parameters:
+--      i_class     - operator class of the column in the index
+-- Returns:
+--      indexed     - an index finds it; else the two are compared by their text, which may take equal ones for different
+--      certain     - no cast that is made later could make the operator ambiguous
+declare
+    _type oid := i_type;
+    _t record;
+    _o record;
+begin
+    loop
+        select t.typtype, t.typbasetype, t.typnamespace = 'pg_catalog'::regnamespace as own into _t from pg_type t where t.oid = _type;
+        exit when _t.typtype <> 'd';
+        _type := _t.typbasetype;
+    end loop;
+    select c.opcintype, o.oprnamespace = 'pg_catalog'::regnamespace as own, o.oprname as name, n.nspname as schema,
+           l.lanname in ('internal', 'c') and (r.rolsuper or p.proowner = f.proowner) as trusted
+      into _o
+      from pg_opclass c
+           join pg_amop a on a.amopfamily = c.opcfamily and a.amopstrategy = 3 and a.amoplefttype = c.opcintype and a.amoprighttype = c.opcintype
+           join pg_operator o on o.oid = a.amopopr
+           join pg_namespace n on n.oid = o.oprnamespace
+           join pg_proc p on p.oid = o.oprcode
+           join pg_language l on l.oid = p.prolang
+           join pg_roles r on r.oid = p.proowner
+           join pg_proc f on f.oid = 'pgq._apply_allowed(text)'::regprocedure
+     where c.oid = i_class and a.amoppurpose = 's';
+    indexed := found and case
+        when _t.own then _o.own and _t.typtype <> 'c'
+        when _o.own then _o.opcintype in ('anyenum'::regtype, 'anyarray'::regtype, 'anyrange'::regtype, 'anymultirange'::regtype, 'record'::regtype)
+                         and not exists (select 1 from pg_cast c where c.castsource = _type and c.castcontext = 'i')
+        else _o.opcintype = _type and _o.trusted end;
+    certain := not indexed or _t.own or not _o.own;
+    same := case
+        when indexed then format('%s operator(%I.%s) %s', i_left, _o.schema, _o.name, i_right)
+        else format('(pg_catalog.format(''%%s'', %1$s) collate pg_catalog."C" operator(pg_catalog.=) pg_catalog.format(''%%s'', %2$s)'
+                    ' and %1$s is distinct from null and %2$s is distinct from null)', i_left, i_right) end;
+end;
+$$ language plpgsql stable set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
+
+create or replace function pgq._capture_unique_indexes(i_table oid)
+returns oid[] as $$
+-- The unique indexes of a table, the primary key's among them.
+--
+-- Not those with expressions: functions of users may be in them.
+    select array(select x.indexrelid from pg_index x
+                  where x.indrelid = i_table and x.indisunique and x.indislive and x.indexprs is null
+                  order by 1);
+$$ language sql stable set search_path = pg_catalog, pgq, pg_temp;
+
+create or replace function pgq._capture_uniques(i_table oid, i_ignored text[], i_old text)
+returns table (index_id oid, columns text[], same text, indexed boolean, certain boolean) as $$
+-- How to find by the unique indexes of a table who has the values of a row.
+--
+-- Not by those with ignored columns, since subscribers do not have these.
+--
+-- Parameters:
+--      i_old       - a row that had the values, as SQL
+-- Returns:
+--      columns     - their names
+--      same        - SQL: row x of the table has the values of i_old
+--      indexed     - the index serves for that
+--      certain     - no cast that is made later could make the operator ambiguous
+    select x.indexrelid, array_agg(a.attname::text order by k.nr),
+           string_agg(case when n.nulls then format('(%1$s or not (%2$s.%3$s is distinct from null or x.%3$s is distinct from null))', e.same, i_old, q.ident)
+                           else e.same end, ' and ' order by k.nr),
+           bool_and(e.indexed), bool_and(e.certain)
+      from pg_index x
+           cross join lateral (select coalesce(to_jsonb(x) ->> 'indnullsnotdistinct', 'false') = 'true') n (nulls)
+           cross join lateral unnest(x.indkey::int2[], x.indclass::oid[], x.indcollation::oid[]) with ordinality k (attnum, opclass, coll, nr)
+           join pg_attribute a on a.attrelid = x.indrelid and a.attnum = k.attnum
+           cross join lateral (select '"' || replace(a.attname, '"', '""') || '"') q (ident)
+           cross join lateral pgq._capture_equal(a.atttypid, k.opclass,
+               'x.' || q.ident || coalesce((select format(' collate %I.%I', s.nspname, c.collname)
+                                              from pg_collation c join pg_namespace s on s.oid = c.collnamespace
+                                             where c.oid = k.coll and c.oid <> a.attcollation), ''),
+               i_old || '.' || q.ident) e
+     where x.indexrelid = any (pgq._capture_unique_indexes(i_table)) and k.nr <= x.indnkeyatts
+     group by x.indexrelid
+    having not array_agg(a.attname::text) && i_ignored
+     order by x.indexrelid;
+$$ language sql stable set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
