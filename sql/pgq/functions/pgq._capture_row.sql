@@ -26,7 +26,7 @@ end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
 
 create or replace function pgq._capture_row(
-    i_queue text, i_function name, i_table oid, i_op text, i_options text[], i_new record, i_old record, i_newest tid, i_version tid)
+    i_queue text, i_function name, i_table oid, i_op text, i_options text[], i_new record, i_old record, i_newest tid, i_version tid, i_own boolean)
 returns void as $$
 -- Writes the event of one row from the structure its table has now.
 --
@@ -39,6 +39,7 @@ returns void as $$
 -- Parameters:
 --      i_newest    - null, or the newest version of a row that was changed again
 --      i_version   - the version of i_new
+--      i_own       - i_old was written by this transaction
 --
 -- Errors:
 --      those of pgq._capture_plan; primary key update not allowed (deferrable key); a row larger than 1 GB
@@ -103,7 +104,7 @@ begin
     end if;
 
     if i_op <> 'INSERT' then
-        _taken := pgq._capture_used_again(i_queue, i_function, i_table, i_old, _self, _extra);
+        _taken := pgq._capture_used_again(i_queue, i_function, i_table, i_old, i_own, _self, _extra);
     end if;
     if _key_changed or i_op = 'DELETE' then
         perform pgq.insert_event_raw(i_queue, null, now(), null, null, 'D:' || _p.key_text, _old, _extra, null, null, null);
@@ -115,6 +116,7 @@ begin
     perform pgq._capture_behind(i_queue, _extra, _taken);
     if i_op <> 'DELETE' then
         perform set_config(pgq._capture_taking(i_function), 'yes', true);
+        perform set_config(pgq._capture_inside(i_function), 'yes', true) where pg_trigger_depth() > 1;
     end if;
 
     if i_newest is null then

@@ -27,6 +27,7 @@ declare
     _a record;
     _unless_alone text;
     _look text;
+    _overtaken text;
     _again text := '';
     _code text;
 begin
@@ -58,10 +59,16 @@ begin
                 begin%s
                 exception when ambiguous_function then
                     -- a type of the key has got an implicit cast meanwhile
-                    _taken := pgq._capture_used_again(%L, %L, tg_relid, old, _self, %s);
+                    _taken := pgq._capture_used_again(%L, %L, tg_relid, old, pgq._capture_own(old.xmin), _self, %s);
                     perform pgq._capture_heal(%L, %L, tg_relid);
                 end;$code$, _look, i_capture.queue_name, i_capture.function_name, _w.extra, i_capture.queue_name, i_capture.function_name);
         end if;
+        _overtaken := format($code$
+                if pg_catalog.current_setting(%L, true) operator(pg_catalog.<>) '' then
+                    _taken := pgq._capture_overtaken(%L, %s, %L, %s, %s, %s, pgq._capture_own(old.xmin));
+                end if;$code$, pgq._capture_inside(i_capture.function_name), _w.prefix, _w.extra, _w.key_text,
+            pgq._capture_encode(i_table, array(select k.name from pgq._capture_columns(i_table, '{}') k where k.name <> all (_w.key_columns)), 'old', 'careful'),
+            pgq._capture_encode(i_table, _w.ignored, 'old', 'careful'), _a.freed);
         _again := format($code$
     -- what others have taken of the row's unique values, and was logged before it
     if _frees is null then
@@ -73,7 +80,7 @@ begin
             _command := new.cmin;
         end if;
         if _frees and pg_catalog.current_setting(%2$L, true) operator(pg_catalog.<>) ''
-           and pg_catalog.has_table_privilege(tg_relid, 'select') and not pg_catalog.row_security_active(tg_relid) then%6$s%3$s
+           and pg_catalog.has_table_privilege(tg_relid, 'select') and not pg_catalog.row_security_active(tg_relid) then%6$s%7$s%3$s
         end if;
         perform pg_catalog.set_config(%2$L, 'yes', true) where %4$s_self is not null and _frees;
         if _taken operator(pg_catalog.<>) '{}' then
@@ -84,7 +91,7 @@ begin
         end if;
     end if;
 $code$, _a.same, _taking, _look, _unless_alone, _state,
-            coalesce(format(E'\n                if _state operator(pg_catalog.=) -3 then %s end if;', nullif(pgq._capture_enter(_w.needs), '')), ''));
+            coalesce(format(E'\n                if _state operator(pg_catalog.=) -3 then %s end if;', nullif(pgq._capture_enter(_w.needs), '')), ''), _overtaken);
     end if;
 
     -- the usual row: one block for each operation
@@ -209,7 +216,9 @@ $code$,
         replace(replace(i_capture.queue_name, E'\n', ' '), E'\r', ' '),
         pgq._capture_state(i_capture, i_table, _w,
             case when _a.find is null then '' else format($code$
-        when %stg_op operator(pg_catalog.=) 'INSERT' and pg_catalog.set_config(%L, 'yes', true) is null then null$code$, _unless_alone, _taking) end,
+        when %stg_op operator(pg_catalog.=) 'INSERT' and pg_catalog.set_config(%L, 'yes', true) is null then null
+        when pg_catalog.pg_trigger_depth() operator(pg_catalog.>) 1 and pg_catalog.set_config(%L, 'yes', true) is null then null$code$,
+                _unless_alone, _taking, pgq._capture_inside(i_capture.function_name)) end,
             case when _a.find is null then '' else format($code$
         when tg_op operator(pg_catalog.=) 'DELETE' and pg_catalog.current_setting(%L, true) operator(pg_catalog.<>) '' then -4$code$, _taking) end),
         _rows,

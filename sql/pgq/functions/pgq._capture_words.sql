@@ -166,11 +166,11 @@ declare
     _calls text;
 begin
     _calls := format($code$if tg_op operator(pg_catalog.=) 'INSERT' then
-            %1$s new, null::pg_catalog.record, _newest, new.ctid);
+            %1$s new, null::pg_catalog.record, _newest, new.ctid, null);
         elsif tg_op operator(pg_catalog.=) 'UPDATE' then
-            %1$s new, old, _newest, new.ctid);
+            %1$s new, old, _newest, new.ctid, pgq._capture_own(old.xmin));
         else
-            %1$s null::pg_catalog.record, old, null, null);
+            %1$s null::pg_catalog.record, old, null, null, pgq._capture_own(old.xmin));
         end if;$code$, _call);
     if i_capture.failure = 'mark' then
         return format($code$begin

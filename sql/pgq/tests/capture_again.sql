@@ -24,7 +24,7 @@ end $$;
 create or replace trigger zaudit after delete on t for each row when (old.id = 2) execute function mark(); insert into t values (3, 'c');
 delete from t;
 do $$ declare _e text[] := events(); begin
-    assert _e = array['I:id id=3&v=c', 'D:id id=2&v=back+new', 'D:id id=3&v=c', 'I:id id=3&v=y'], _e::text;
+    assert _e = array['I:id id=3&v=c', 'D:id id=2&v=back+new', 'D:id id=3&v=c', 'I:id id=3&v=x', 'U:id id=3&v=y'], _e::text;
 end $$;
 -- the key was left by an update, or is taken by one; the same key by another text
 create or replace function mark() returns trigger language plpgsql as $$ begin

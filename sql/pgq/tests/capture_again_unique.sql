@@ -17,7 +17,7 @@ call given($$ (1, 'a'), (2, 'b'), (3, 'c') $$);
 create trigger "Audit" after delete on t for each row when (old.id = 1) execute function act($$ update t set nr = 7 where id = 3; update t set mail = 'b' where id = 3; update t set note = 'n' where id = 3 $$);
 delete from t where id in (1, 2);
 do $$ declare _e text[] := events(); begin
-    assert _e = array['U:id id=3&mail=c&nr=7&note', 'D:id id=1&mail=a&nr&note', 'D:id id=2&mail=b&nr&note', 'U:id id=3&mail=b&nr=7&note=n'], _e::text;
+    assert _e = array['U:id id=3&mail=c&nr=7&note', 'D:id id=1&mail=a&nr&note', 'D:id id=2&mail=b&nr&note', 'U:id id=3&mail=b&nr=7&note', 'U:id id=3&mail=b&nr=7&note=n'], _e::text;
 end $$;
 -- of a row that is updated
 call given($$ (1, 'a'), (2, 'b'), (3, 'c') $$);
@@ -31,7 +31,7 @@ call given($$ (1, 'a'), (2, ''), (3, 'c') $$);
 create trigger "Audit" after update on t for each row when (new.nr = 1) execute function act($$ insert into t values (9, ''); update t set mail = 'c' where id = 1 $$);
 update t set mail = null, nr = id;
 do $$ declare _e text[] := events(); begin
-    assert _e = array['U:id id=2&mail&nr=2&note', 'I:id id=9&mail=&nr&note', 'U:id id=3&mail&nr=3&note', 'U:id id=1&mail=c&nr=1&note'], _e::text;
+    assert _e = array['U:id id=2&mail&nr=2&note', 'I:id id=9&mail=&nr&note', 'U:id id=3&mail&nr=3&note', 'U:id id=1&mail=c&nr=1&note', 'U:id id=1&mail=c&nr=1&note'], _e::text;
 end $$;
 call given($$ (1, 'a'), (2, 'b') $$);
 create trigger "Audit" after update on t for each row when (old.id = 1) execute function act($$ insert into t values (2, 'a') $$);
@@ -51,6 +51,23 @@ create trigger "Audit" after update on t for each row when (old.id = 1) execute 
 update t set mail = mail || '2';
 do $$ declare _e text[] := events(); begin
     assert _e = array['U:id id=2&mail=z&nr&note', 'U:id id=1&mail=a2&nr&note', 'U:id id=2&mail=z&nr&note', 'I:id id=9&mail=b&nr&note'], _e::text;
+end $$;
+-- what took the values is gone again, or has others
+call given($$ (1, 'a'), (2, 'b'), (3, 'c') $$);
+create trigger "Audit" after delete on t for each row when (old.id = 1) execute function act($$ insert into t values (2, 'b', 1); insert into t values (8, 'c', 1); delete from t where nr = 1; insert into t values (9, 'b'); update t set mail = 'z' where id = 9; insert into t values (2, 'b', 2) $$);
+delete from t;
+do $$ declare _e text[] := events(); begin
+    assert _e = array['D:id id=1&mail=a&nr&note', 'D:id id=2&mail=b&nr&note', 'I:id id=2&mail=b&nr=1&note', 'D:id id=2&mail=b&nr=1&note',
+                      'I:id id=9&mail=b&nr&note', 'U:id id=9&mail=z&nr&note', 'I:id id=2&mail=b&nr=2&note',
+                      'D:id id=3&mail=c&nr&note', 'I:id id=8&mail=c&nr=1&note', 'D:id id=8&mail=c&nr=1&note'], _e::text;
+end $$;
+-- the row itself was written, and had those values from another, in this transaction
+call given($$ (1, 'a'), (2, 'b') $$);
+create trigger "Audit" after delete on t for each row when (old.id = 1) execute function act($$ insert into t values (5, 'e', 1), (2, 'x', 1); delete from t where nr = 1 $$);
+begin; insert into t values (5, 'd'); update t set mail = 'e' where id = 5; delete from t where id = 2; savepoint s; insert into t values (2, 'b'); delete from t; commit;
+do $$ declare _e text[] := events(); begin
+    assert _e = array['I:id id=5&mail=d&nr&note', 'U:id id=5&mail=e&nr&note', 'D:id id=2&mail=b&nr&note', 'I:id id=2&mail=b&nr&note', 'D:id id=1&mail=a&nr&note',
+                      'D:id id=5&mail=e&nr&note', 'I:id id=5&mail=e&nr=1&note', 'D:id id=5&mail=e&nr=1&note', 'D:id id=2&mail=b&nr&note', 'I:id id=2&mail=x&nr=1&note', 'D:id id=2&mail=x&nr=1&note'], _e::text;
 end $$;
 -- what one statement does stays in its order, and what nobody takes is left alone
 call given($$ (1, 'a'), (2, 'b'), (3, 'c') $$);
@@ -127,3 +144,11 @@ do $$ declare _e text[] := events(); begin
 end $$;
 -- the session's plans stay as it wants them
 do $$ begin assert current_setting('enable_seqscan') = 'on'; end $$;
+-- who wrote a row
+do $$ begin
+    assert pgq._capture_own((txid_current() % 4294967296)::text::xid) and not pgq._capture_own('1'::xid) and not pgq._capture_own('2'::xid) and not pgq._capture_own('3'::xid);
+    assert not (select bool_or(pgq._capture_own(t.xmin)) from pg_class t where oid < 16384);
+    create table own (id int); insert into own values (1); assert (select pgq._capture_own(xmin) from own);
+    begin insert into own values (2); assert (select pgq._capture_own(xmin) from own where id = 2); exception when division_by_zero then null; end;
+end $$;
+do $$ begin assert not (select bool_or(pgq._capture_own(xmin)) from own); end $$;

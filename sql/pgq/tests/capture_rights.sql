@@ -89,7 +89,7 @@ set role owner_;
 do $$ begin
     assert refused('select pgq.capture_table(''q'', ''mine.t'')') ~ '^42501', 'capture_table';
     assert refused('create trigger x after insert on mine.t for each row execute function pgq._capture_1(''q'')') ~ '^42501', 'create trigger';
-    assert refused('delete from pgq.capture') ~ '^42501' and refused('select pgq._capture_row(''q'', ''x'', 1, ''INSERT'', ''{}'', null, null, null, null)') ~ '^42501';
+    assert refused('delete from pgq.capture') ~ '^42501' and refused('select pgq._capture_row(''q'', ''x'', 1, ''INSERT'', ''{}'', null, null, null, null, null)') ~ '^42501';
 end $$;
 reset role; create role admin in role pgq_admin; set role admin;
 do $$ begin assert refused('select pgq.capture_table(''q'', ''mine.t'')') ~ '^42501 must be owner|^42501 permission denied', refused('select pgq.capture_table(''q'', ''mine.t'')'); end $$;

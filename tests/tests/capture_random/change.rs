@@ -110,6 +110,16 @@ fn delete(dice: &mut Dice, table: &Table) -> String {
     format!("delete from {}{}", table.full(), condition(dice, table, 12))
 }
 
+/// Calls a function for each row deleted that inserts it again.
+fn put_back(dice: &mut Dice, table: &Table) -> String {
+    format!(
+        "delete from {} gone{} returning h.put_back({}, gone::pg_catalog.text)",
+        table.full(),
+        condition(dice, table, 12),
+        literal(&table.full())
+    )
+}
+
 fn upsert(dice: &mut Dice, table: &Table) -> String {
     let insert = insert(dice, table);
     if table.key.is_empty() || dice.one_in(3) {
@@ -201,14 +211,25 @@ fn copy(dice: &mut Dice, table: &Table) -> Act {
     Act::Copy { sql: format!("copy {} ({}) from stdin", table.full(), columns(&list)), data }
 }
 
+/// What changes may be like.
+#[derive(Debug, Clone, Copy)]
+pub struct May {
+    pub merges: bool,
+    pub truncates: bool,
+    /// A statement may call a function that changes the same table.
+    pub nested: bool,
+}
+
 /// A change of a table; `other` is one more that may take part.
-pub fn change(dice: &mut Dice, table: &Table, other: &Table, merges: bool, truncates: bool) -> Act {
+pub fn change(dice: &mut Dice, table: &Table, other: &Table, may: May) -> Act {
+    let May { merges, truncates, nested } = may;
     let sql = match dice.weigh(&[20, 10, 25, 12, 6, 5, if truncates { 3 } else { 0 }, 8]) {
         // else most would fail as a whole
         0 if dice.one_in(3) => insert(dice, table),
         0 => format!("{} on conflict do nothing", insert(dice, table)),
         1 => upsert(dice, table),
         2 => update(dice, table),
+        3 if nested && dice.one_in(5) => put_back(dice, table),
         3 => delete(dice, table),
         4 if table.policies => insert(dice, table),
         4 => return copy(dice, table),

@@ -236,6 +236,18 @@ fn change_key(dice: &mut Dice, id: usize, table: &Table) -> Option<Change> {
     }
 }
 
+/// A unique index comes or goes.
+fn unique_index(dice: &mut Dice, table: &Table) -> Change {
+    let fit: Vec<&Column> = table.columns.iter().filter(|c| KINDS[c.kind].key).collect();
+    let name = ident(&format!("unique_{}", table.constraint));
+    if fit.is_empty() || dice.one_in(2) {
+        return Change::both(format!("drop index if exists {}.{name}", ident(&table.schema)));
+    }
+    let kind = dice.word(&["", "", "", " where note is not null", " nulls not distinct"]);
+    let columns: Vec<String> = (0..1 + dice.roll(2)).map(|_| ident(&dice.pick(&fit).name)).collect();
+    Change::both(format!("create unique index {name} on {} ({}){kind}", table.full(), columns.join(", ")))
+}
+
 /// What does not change the table, or not what a mirror has of it.
 fn around(dice: &mut Dice, world: &World, form: Form, id: usize, table: &Table) -> Change {
     let full = table.full();
@@ -282,7 +294,7 @@ fn around(dice: &mut Dice, world: &World, form: Form, id: usize, table: &Table) 
 /// Triggers of the user's come and go.
 fn triggers(dice: &mut Dice, nested: bool, table: &Table) -> Change {
     let full = table.full();
-    let (function, when) = match dice.roll(if nested { 11 } else { 4 }) {
+    let (function, when) = match dice.roll(if nested { 13 } else { 4 }) {
         0 => ("change", "before insert or update"),
         1 => ("skip", "before insert or update or delete"),
         2 => ("note", "after insert or update or delete"),
@@ -292,17 +304,22 @@ fn triggers(dice: &mut Dice, nested: bool, table: &Table) -> Change {
         6 => ("others", "before update"),
         7 | 8 => ("back", "after delete"),
         9 => ("back", "after update or delete"),
+        10 | 11 => ("take", "after update or delete"),
         _ => ("again", "after update"),
     };
     // of triggers of a kind the first by name fires first
     let name = if nested && dice.one_in(2) { format!("A {function}") } else { function.to_owned() };
     let name = ident(&name);
     let drop = format!("drop trigger if exists {name} on {full}");
-    let keyed = matches!(function, "again" | "gone");
-    if dice.one_in(2) || (keyed && table.key.len() != 1) {
+    let argument = match function {
+        "again" | "gone" if table.key.len() == 1 => literal(&table.key[0]),
+        "again" | "gone" => return Change::source(drop),
+        "take" => literal(table.unique.as_deref().unwrap_or("note")),
+        _ => String::new(),
+    };
+    if dice.one_in(2) {
         return Change::source(drop);
     }
-    let argument = if keyed { literal(&table.key[0]) } else { String::new() };
     Change::source(format!(
         "{drop}; create trigger {name} {when} on {full} for each row execute function h.{function}({argument})"
     ))
@@ -355,7 +372,7 @@ pub fn definition(dice: &mut Dice, world: &World, form: Form, session: usize, id
         Role::Family => Some(around(dice, world, form, id, table)),
         Role::Leaf if dice.one_in(3) => Some(around(dice, world, form, id, table)),
         Role::Leaf => Some(leaf(dice, table)),
-        Role::Plain => match dice.weigh(&[12, 7, 10, 14, 8, 3, 12, 20, 4]) {
+        Role::Plain => match dice.weigh(&[12, 7, 10, 14, 8, 3, 12, 20, 4, 10]) {
             0 => Some(add_column(dice, id, table)),
             1 => drop_column(dice, id, table),
             2 => rename_column(dice, id, table),
@@ -367,6 +384,7 @@ pub fn definition(dice: &mut Dice, world: &World, form: Form, session: usize, id
             }
             6 => change_key(dice, id, table),
             7 => Some(around(dice, world, form, id, table)),
+            9 => Some(unique_index(dice, table)),
             _ if table.name == "wide" => None,
             _ => Some(come_and_go(dice, world, form, id, table)),
         },

@@ -128,7 +128,9 @@ impl Generator {
         let existing = self.world.existing(session);
         let (one, two) = (*self.dice.pick(&existing), *self.dice.pick(&existing));
         let (table, other) = (self.world.table(session, one), self.world.table(session, two));
-        Step { session, act: change::change(&mut self.dice, table, other, self.merges, self.world.truncates) }
+        let may =
+            change::May { merges: self.merges, truncates: self.world.truncates, nested: self.world.nested };
+        Step { session, act: change::change(&mut self.dice, table, other, may) }
     }
 
     fn definition(&mut self, session: usize) -> (Step, Effect) {

@@ -68,6 +68,7 @@ pub const SCHEMAS: &[&str] = &["public", "S 2%", "user"];
 
 /// Types and schemas that both databases have.
 const BOTH: &str = r#"
+    create extension citext;
     create schema "S 2%"; create schema "user"; create schema evil; create schema operators;
     create type public.mood as enum ('ok', 'a&b=c', E'x\x01y', 'é');
     create domain public.short as varchar(10);
@@ -164,11 +165,31 @@ const SOURCE: &str = r#"
     -- a row that does not go, by its key or as it was, and one that comes back in place of another
     create function h.back() returns trigger language plpgsql set search_path = pg_catalog as $$
     begin
-        if pg_trigger_depth() = 1 and old.note is not null then
+        -- once: a cascade would delete a row that refers to itself again and again
+        if pg_trigger_depth() = 1 and old.note <> 'back' then
             old.note := 'back';
             execute format('insert into %I.%I select ($1).*', tg_table_schema, tg_table_name) using old;
         end if;
         return null;
+    exception when unique_violation or foreign_key_violation or check_violation or not_null_violation or generated_always then
+        return null;
+    end $$;
+    -- another row takes the value that this one had
+    create function h.take() returns trigger language plpgsql set search_path = pg_catalog as $$
+    begin
+        if pg_trigger_depth() = 1 then
+            execute format('update only %1$I.%2$I set %3$I = ($1).%3$I where ctid = (select ctid from only %1$I.%2$I t where format(''%%s'', t) <> format(''%%s'', $2) order by format(''%%s'', t) limit 1)',
+                           tg_table_schema, tg_table_name, tg_argv[0]) using old, case when tg_op = 'UPDATE' then new end;
+        end if;
+        return null;
+    exception when unique_violation or foreign_key_violation or check_violation or not_null_violation or generated_always or undefined_column then
+        return null;
+    end $$;
+    -- called by a statement for the rows that it deletes
+    create function h.put_back(_table text, _row text) returns text language plpgsql set search_path = pg_catalog as $$
+    begin
+        execute format('insert into %1$s select (%2$L::%1$s).*', _table, _row);
+        return _table;
     exception when unique_violation or foreign_key_violation or check_violation or not_null_violation or generated_always then
         return null;
     end $$;
@@ -226,11 +247,15 @@ pub fn random_table(dice: &mut Dice, world: &World, nr: usize) -> Table {
             fixed: true,
         });
     }
+    let fit: Vec<&Column> =
+        columns.iter().filter(|c| KINDS[c.kind].key && !c.generated && !c.fixed).skip(keys).collect();
+    let unique = (!fit.is_empty() && dice.one_in(2)).then(|| dice.pick(&fit).name.clone());
     Table {
         schema: dice.word(SCHEMAS).to_owned(),
         name,
         columns,
         key,
+        unique,
         role: Role::Plain,
         exists: true,
         policies: false,
@@ -247,6 +272,7 @@ fn simple_table(name: &str, columns: &[&str], role: Role) -> Table {
         name: name.to_owned(),
         columns: all,
         key: vec![columns[0].to_owned()],
+        unique: None,
         role,
         exists: true,
         policies: false,
@@ -408,6 +434,15 @@ pub fn setup(seed: u64, dice: &mut Dice, form: Form) -> (Setup, World) {
                 "create trigger {} after delete on {} for each row execute function h.back()",
                 ident(name),
                 table.full()
+            ));
+        }
+        if let Some(unique) = table.unique.as_ref().filter(|_| dice.one_in(2)) {
+            let name = dice.word(&["A take", "take"]);
+            source.push(format!(
+                "create trigger {} after update or delete on {} for each row execute function h.take({})",
+                ident(name),
+                table.full(),
+                literal(unique)
             ));
         }
     }

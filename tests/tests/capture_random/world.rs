@@ -37,6 +37,8 @@ pub struct Table {
     pub name: String,
     pub columns: Vec<Column>,
     pub key: Vec<String>,
+    /// A column whose values are unique besides the key, by its name at first.
+    pub unique: Option<String>,
     pub role: Role,
     pub exists: bool,
     /// Has policies; COPY is not possible then.
@@ -89,6 +91,9 @@ impl Table {
             .collect();
         if !self.key.is_empty() {
             parts.push(format!("constraint {} primary key ({})", ident(&self.constraint), self.key_list()));
+        }
+        if let Some(name) = &self.unique {
+            parts.push(format!("unique ({})", ident(name)));
         }
         format!("create table {} ({})", self.full(), parts.join(", "))
     }
