@@ -46,7 +46,7 @@ as $$
 -- Returns:
 --      find        - a query for the rows that have them: their keys, what they have, and all their data, as events write it.  Null if there
 --                    is nothing to look for
---      freed       - an array of what the row had, an element for each unique index
+--      freed       - an array of what the row had, an element for each unique index in which nobody else could have the same
 --      same        - OLD and NEW have the same unique values
 --      indexed     - it takes no scan of the table
 --      certain     - see pgq._capture_equal()
@@ -63,7 +63,8 @@ begin
                              pgq._capture_encode(i_table, array(select n from unnest(_names) n where n <> all (u.columns)), 'x', 'careful'),
                              pgq._capture_encode(i_table, i_words.ignored, 'x', 'careful'),
                              _p.rel_schema, _p.rel_name, u.same, i_self, i_self, i_command, i_command), ' union all ' order by u.index_id),
-           format('array[%s]', string_agg(pgq._capture_encode(i_table, array(select n from unnest(_names) n where n <> all (u.columns)), i_old, 'careful'), ', ')),
+           format('pg_catalog.array_remove(array[%s], null)', string_agg(format('case when %s then %s end', u.known,
+               pgq._capture_encode(i_table, array(select n from unnest(_names) n where n <> all (u.columns)), i_old, 'careful')), ', ' order by u.index_id)),
            bool_and(u.indexed), bool_and(u.certain)
       into find, freed, indexed, certain
       from pgq._capture_uniques(i_table, i_words.ignored, i_old) u;
