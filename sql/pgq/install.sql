@@ -72,7 +72,9 @@
 \ir functions/pgq._capture_encode.sql
 \ir functions/pgq._capture_lost.sql
 \ir functions/pgq._capture_words.sql
+\ir functions/pgq._capture_take_back.sql
 \ir functions/pgq._capture_again.sql
+\ir functions/pgq._capture_again_code.sql
 \ir functions/pgq._capture_row_code.sql
 \ir functions/pgq._capture_statement.sql
 \ir functions/pgq._capture_code.sql

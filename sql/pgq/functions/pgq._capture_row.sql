@@ -115,7 +115,8 @@ begin
     end if;
     perform pgq._capture_behind(i_queue, _extra, _taken);
     if i_op <> 'DELETE' then
-        perform set_config(pgq._capture_taking(i_function), 'yes', true);
+        -- the command is not to be known from the record
+        perform set_config(pgq._capture_taking(i_function), '4294967295', true);
         perform set_config(pgq._capture_inside(i_function), 'yes', true) where pg_trigger_depth() > 1;
     end if;
 

@@ -23,15 +23,11 @@ declare
     _careful_update text := '';
     _too_large text;
     _leave text;
-    _taking text;
-    _a record;
-    _unless_alone text;
-    _look text;
-    _overtaken text;
-    _again text := '';
+    _again record;
     _code text;
 begin
     _w := pgq._capture_words(i_capture, i_table);
+    _again := pgq._capture_again_code(i_capture, i_table, _w);
     _state := _w.prefix || '_state_seq';
     _leave := pgq._capture_leave(_w.needs);
     _refuse := case when _w.has_key then '' else pgq._capture_refuse(i_capture, _leave, 'Update/Delete on table without pkey',
@@ -39,60 +35,6 @@ begin
     _too_large := case i_capture.failure when 'mark'
         then format('perform pgq._capture_lost(%L, sqlerrm); %s return null;', i_capture.function_name, _leave)
         else 'perform pgq._capture_too_large(tg_relid, sqlerrm);' end;
-
-    -- a trigger may use unique values again while the change that frees them is still to be logged
-    _taking := pgq._capture_taking(i_capture.function_name);
-    _a := pgq._capture_again(i_capture, i_table, _w, 'old', 'capture._self', 'capture._command');
-    if _a.find is not null then
-        -- where only a scan of the table finds them, not each insert is a reason to
-        _unless_alone := case when _a.indexed then '' else 'pg_catalog.pg_trigger_depth() operator(pg_catalog.>) 1 and ' end;
-        _look := format($code$
-                -- a plan from when the table was small would scan it
-                _scans := pg_catalog.current_setting('enable_seqscan');
-                perform pg_catalog.set_config('enable_seqscan', 'off', true);
-                for _key, _held, _row in %s loop
-                    _taken := _taken operator(pg_catalog.||) pgq._capture_take_back(%L, %s, %L, _key, _held, _row);
-                end loop;
-                perform pg_catalog.set_config('enable_seqscan', _scans, true);$code$, _a.find, _w.prefix, _w.extra, _w.key_text);
-        if not _a.certain then
-            _look := format($code$
-                begin%s
-                exception when ambiguous_function then
-                    -- a type of the key has got an implicit cast meanwhile
-                    _taken := pgq._capture_used_again(%L, %L, tg_relid, old, pgq._capture_own(old.xmin), _self, %s);
-                    perform pgq._capture_heal(%L, %L, tg_relid);
-                end;$code$, _look, i_capture.queue_name, i_capture.function_name, _w.extra, i_capture.queue_name, i_capture.function_name);
-        end if;
-        _overtaken := format($code$
-                if pg_catalog.current_setting(%L, true) operator(pg_catalog.<>) '' then
-                    _taken := pgq._capture_overtaken(%L, %s, %L, %s, %s, %s, pgq._capture_own(old.xmin));
-                end if;$code$, pgq._capture_inside(i_capture.function_name), _w.prefix, _w.extra, _w.key_text,
-            pgq._capture_encode(i_table, array(select k.name from pgq._capture_columns(i_table, '{}') k where k.name <> all (_w.key_columns)), 'old', 'careful'),
-            pgq._capture_encode(i_table, _w.ignored, 'old', 'careful'), _a.freed);
-        _again := format($code$
-    -- what others have taken of the row's unique values, and was logged before it
-    if _frees is null then
-        if tg_op operator(pg_catalog.=) 'DELETE' then
-            _frees := true;
-        elsif tg_op operator(pg_catalog.=) 'UPDATE' then
-            _frees := not (%1$s);
-            _self := new.ctid;
-            _command := new.cmin;
-        end if;
-        if _frees and pg_catalog.current_setting(%2$L, true) operator(pg_catalog.<>) ''
-           and pg_catalog.has_table_privilege(tg_relid, 'select') and not pg_catalog.row_security_active(tg_relid) then%6$s%7$s%3$s
-        end if;
-        perform pg_catalog.set_config(%2$L, 'yes', true) where %4$s_self is not null and _frees;
-        if _taken operator(pg_catalog.<>) '{}' then
-            _state := -3;
-        elsif _state operator(pg_catalog.=) -4 then
-            _state := pg_catalog.pg_sequence_last_value(%5$L);
-            continue;
-        end if;
-    end if;
-$code$, _a.same, _taking, _look, _unless_alone, _state,
-            coalesce(format(E'\n                if _state operator(pg_catalog.=) -3 then %s end if;', nullif(pgq._capture_enter(_w.needs), '')), ''), _overtaken);
-    end if;
 
     -- the usual row: one block for each operation
     foreach _op in array '{INSERT,UPDATE,DELETE}'::text[] loop
@@ -103,9 +45,9 @@ $code$, _a.same, _taking, _look, _unless_alone, _state,
                  when _op = 'UPDATE' and (_w.ignored <> '{}' or _w.backup) then E'\n        null;'
                  -- null where there is no quick way
                  else coalesce(E'\n        _data := ' || case _op
-                         when 'INSERT' then 'case when new.xmax operator(pg_catalog.=) ''0''::pg_catalog.xid then '
+                         when 'INSERT' then 'case when new.xmax operator(pg_catalog.=) ''0''::pg_catalog.xid and ' || _again.takes || ' then '
                               || pgq._capture_encode(i_table, _w.ignored, 'new', 'quick', i_capture.chars) || ' end'
-                         when 'UPDATE' then 'case when new.xmax operator(pg_catalog.=) ''0''::pg_catalog.xid' || coalesce(' and ' || coalesce(_a.same, _w.same_key), '') || ' then '
+                         when 'UPDATE' then 'case when new.xmax operator(pg_catalog.=) ''0''::pg_catalog.xid' || coalesce(' and ' || coalesce(_again.same, _w.same_key), '') || ' then '
                               || pgq._capture_encode(i_table, _w.ignored, 'new', 'quick', i_capture.chars) || ' end'
                          else pgq._capture_encode(i_table, _w.ignored, 'old', 'quick', i_capture.chars) end || ';'
                       || pgq._capture_insert(i_capture, _w.prefix, _w.tables, quote_literal("left"(_op, 1) || ':' || _w.key_text), _w.extra, false), E'\n        null;') end);
@@ -144,6 +86,9 @@ declare
     _nothing pg_catalog.bool;
     _newest pg_catalog.tid;
     _frees pg_catalog.bool;
+    _last pg_catalog.int8;
+    _own pg_catalog.bool;
+    _later pg_catalog.bool;
     _self pg_catalog.tid;
     _command pg_catalog.cid;
     _scans pg_catalog.text;
@@ -215,15 +160,10 @@ $code$,
         replace(replace(_w.full_name, E'\n', ' '), E'\r', ' '),
         replace(replace(i_capture.queue_name, E'\n', ' '), E'\r', ' '),
         pgq._capture_state(i_capture, i_table, _w,
-            case when _a.find is null then '' else format($code$
-        when %stg_op operator(pg_catalog.=) 'INSERT' and pg_catalog.set_config(%L, 'yes', true) is null then null
-        when pg_catalog.pg_trigger_depth() operator(pg_catalog.>) 1 and pg_catalog.set_config(%L, 'yes', true) is null then null$code$,
-                _unless_alone, _taking, pgq._capture_inside(i_capture.function_name)) end,
-            case when _a.find is null then '' else format($code$
-        when tg_op operator(pg_catalog.=) 'DELETE' and pg_catalog.current_setting(%L, true) operator(pg_catalog.<>) '' then -4$code$, _taking) end),
+            _again.asked_first, _again.asked_last),
         _rows,
         -- altered, or no longer the newest version
-        pgq._capture_slow(i_capture), _again,
+        pgq._capture_slow(i_capture), _again.again,
         -- chain
         coalesce(pgq._capture_encode(i_table, _w.ignored, 'new', 'chain'), 'null'),
         case when _w.ignored <> '{}' or _w.backup then 'null'

@@ -59,7 +59,7 @@ returns oid[] as $$
 $$ language sql stable set search_path = pg_catalog, pgq, pg_temp;
 
 create or replace function pgq._capture_uniques(i_table oid, i_ignored text[], i_old text)
-returns table (index_id oid, columns text[], known text, same text, indexed boolean, certain boolean) as $$
+returns table (index_id oid, columns text[], known text, same text, indexed boolean, certain boolean, postponed boolean) as $$
 -- How to find by the unique indexes of a table who has the values of a row.
 --
 -- Not by those with ignored columns, since subscribers do not have these.
@@ -72,11 +72,12 @@ returns table (index_id oid, columns text[], known text, same text, indexed bool
 --      same        - SQL: row x of the table has the values of i_old
 --      indexed     - the index serves for that
 --      certain     - no cast that is made later could make the operator ambiguous
+--      postponed   - two rows may have the values until the transaction ends
     select x.indexrelid, array_agg(a.attname::text order by k.nr),
            case when n.nulls then 'true' else string_agg(format('%s.%s is distinct from null', i_old, q.ident), ' and ' order by k.nr) end,
            string_agg(case when n.nulls then format('(%1$s or not (%2$s.%3$s is distinct from null or x.%3$s is distinct from null))', e.same, i_old, q.ident)
                            else e.same end, ' and ' order by k.nr),
-           bool_and(e.indexed), bool_and(e.certain)
+           bool_and(e.indexed), bool_and(e.certain), not x.indimmediate
       from pg_index x
            cross join lateral (select coalesce(to_jsonb(x) ->> 'indnullsnotdistinct', 'false') = 'true') n (nulls)
            cross join lateral unnest(x.indkey::int2[], x.indclass::oid[], x.indcollation::oid[]) with ordinality k (attnum, opclass, coll, nr)
@@ -88,7 +89,7 @@ returns table (index_id oid, columns text[], known text, same text, indexed bool
                                              where c.oid = k.coll and c.oid <> a.attcollation), ''),
                i_old || '.' || q.ident) e
      where x.indexrelid = any (pgq._capture_unique_indexes(i_table)) and k.nr <= x.indnkeyatts
-     group by x.indexrelid, n.nulls
+     group by x.indexrelid, x.indimmediate, n.nulls
     having not array_agg(a.attname::text) && i_ignored
      order by x.indexrelid;
 $$ language sql stable set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;

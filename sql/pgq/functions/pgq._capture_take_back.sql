@@ -1,0 +1,161 @@
+-- Takes events that were written too early out of the queue, and writes them behind the one that should have come first.
+
+create or replace function pgq._capture_take_back(i_prefix text, i_extra text, i_key_text text, i_key text, i_held text, i_data text)
+returns text[] as $$
+-- Takes the events out of the queue by which a row has got what it has.
+--
+-- Only if the row as it is now is logged already.  If it is not, its event is still to come, and will come in the right order.
+--
+-- Parameters:
+--      i_prefix    - of the names of the queue's event tables
+--      i_extra     - ev_extra1
+--      i_key_text  - columns of the key, as they stand in the type of events
+--      i_key       - the row's key, as events write it
+--      i_held      - what it has, likewise
+--      i_data      - all of it, likewise
+-- Returns:
+--      type, data and ev_extra2 of the event to write in their place; empty if none was taken out
+-- Tables directly manipulated:
+--      delete - the queue's event tables, of this transaction's events
+declare
+    _table text := (select i_prefix || '_' || q.queue_cur_table from pgq.queue q where q.queue_data_pfx = i_prefix);
+    _pages int8 := pg_relation_size(_table::regclass) / current_setting('block_size')::int8;
+    _where text;
+    _e record;
+    _parts oid[];
+    _places tid[];
+    _op text;
+    _before text;
+    _complete boolean;
+begin
+    -- what a trigger has done just now is among the last events that were written, as a rule; to look through all those of a large transaction
+    -- for each of its rows would take hours
+    foreach _where in array array[format('only %s e where e.ctid >= ''(%s,0)'' and', _table, greatest(_pages - 16, 0)), format('%s e where', i_prefix)] loop
+        _parts := '{}';
+        _places := '{}';
+        _op := 'U';
+        _complete := false;
+        for _e in execute format('select e.tableoid as part, e.ctid as place, "left"(e.ev_type, 1) as op, e.ev_data as data, e.ev_extra2 as before,
+                                         string_to_array(e.ev_data, ''&'') @> string_to_array($4, ''&'') as has
+                                    from %s e.ev_txid = txid_current() and e.ev_extra1 = $1 and e.ev_type in (''I:'' || $2, ''U:'' || $2, ''D:'' || $2)
+                                         and string_to_array(e.ev_data, ''&'') @> string_to_array($3, ''&'')
+                                   order by e.ev_id desc', _where)
+                  using i_extra, i_key_text, i_key, i_held
+        loop
+            if _places = '{}' and (_e.op = 'D' or _e.data <> i_data) then
+                return '{}';
+            end if;
+            if _e.has and _e.op <> 'D' then
+                _parts := _parts || _e.part;
+                _places := _places || _e.place;
+                _op := _e.op;
+                _before := _e.before;
+            end if;
+            _complete := _e.op <> 'U' or not _e.has;
+            exit when _complete;
+        end loop;
+        exit when _complete;
+    end loop;
+    for _n in 1 .. cardinality(_places) loop
+        execute format('delete from only %s e where e.ctid = $1', _parts[_n]::regclass) using _places[_n];
+    end loop;
+    return case when _places = '{}' then '{}' else array[_op || ':' || i_key_text, i_data, _before] end;
+end;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
+
+create or replace function pgq._capture_overtaken(i_prefix text, i_extra text, i_key_text text, i_key text, i_data text, i_freed text[], i_own boolean)
+returns text[] as $$
+-- Takes the events out of the queue that triggers have written too early: what rows have done since they took a value of a row whose
+-- change is only now logged.
+--
+-- These rows may be gone again, so they are not looked for in the table, as pgq._capture_take_back() has it, but in
+-- the last events only.
+--
+-- Parameters:
+--      i_prefix, i_extra, i_key_text   - as above
+--      i_key       - key of the row whose change is logged, as events write it
+--      i_data      - all of it before that change, likewise
+--      i_freed     - unique values that it had, likewise
+--      i_own       - it was written by this transaction
+-- Returns:
+--      type, data and ev_extra2 of each
+-- Tables directly manipulated:
+--      delete - the queue's event tables, of this transaction's events
+declare
+    _table text := (select i_prefix || '_' || q.queue_cur_table from pgq.queue q where q.queue_data_pfx = i_prefix);
+    _last text := format('only %s e where e.ctid >= ''(%s,0)'' and e.ev_txid = txid_current() and e.ev_extra1 = $1 and e.ev_type in (''I:'' || $2, ''U:'' || $2, ''D:'' || $2)',
+                         _table, greatest(pg_relation_size(_table::regclass) / current_setting('block_size')::int8 - 3, 0));
+    _key constant text[] := string_to_array(i_key, '&');
+    _names constant text[] := array(select split_part(k, '=', 1) from unnest(_key) k);
+    _ids int8[];
+    _ops text[];
+    _datas text[];
+    -- the rows that have had the key, one after the other: their first events, what the log says of them last, and that it does not say of their end
+    _first int8[] := case when i_own then '{}' else '{0}' end;
+    _data text[] := case when i_own then '{}' else array[i_data] end;
+    _open boolean[] := case when i_own then '{}' else '{true}' end;
+    _this int4;
+    _next int8;
+    _rows text[];
+    _since int8[];
+    _moved text[];
+begin
+    execute format('select array_agg(e.ev_id order by e.ev_id), array_agg("left"(e.ev_type, 1) order by e.ev_id), array_agg(e.ev_data order by e.ev_id)
+                      from %s and string_to_array(e.ev_data, ''&'') && string_to_array(array_to_string($3, ''&''), ''&'')', _last)
+       into _ids, _ops, _datas using i_extra, i_key_text, i_freed || i_key;
+    for _n in 1 .. coalesce(cardinality(_ids), 0) loop
+        continue when not string_to_array(_datas[_n], '&') @> _key;
+        if _ops[_n] = 'I' or _first = '{}' then
+            _first := _first || _ids[_n];
+            _data := _data || _datas[_n];
+            _open := _open || (_ops[_n] <> 'D');
+        elsif _ops[_n] = 'U' then
+            _data[cardinality(_data)] := _datas[_n];
+        else
+            _open[cardinality(_open)] := false;
+        end if;
+    end loop;
+    select u.nr into _this
+      from unnest(_open, _data) with ordinality u (open, data, nr)
+     where u.open
+     order by case when i_own then u.data = i_data else u.nr = 1 end desc, u.nr desc limit 1;
+    _next := _first[_this + 1];
+
+    select array_agg(r.key), array_agg(r.since) into _rows, _since
+      from (select i_key, _next where _next is not null
+            union all
+            select k.key, min(e.id)
+              from unnest(_ids, _ops, _datas) e (id, op, data),
+                   unnest(i_freed) f,
+                   lateral (select array_to_string(array(select d from unnest(string_to_array(e.data, '&')) d where split_part(d, '=', 1) = any (_names)), '&')) k (key)
+             where e.op <> 'D' and string_to_array(e.data, '&') @> string_to_array(f, '&') and not string_to_array(e.data, '&') @> _key
+                   -- before the row took it itself, somebody else may have had it
+                   and e.id > coalesce((select max(o.id) from unnest(_ids, _ops, _datas) o (id, op, data)
+                                         where o.op <> 'D' and string_to_array(o.data, '&') @> _key and string_to_array(o.data, '&') @> string_to_array(f, '&')
+                                               and o.id >= _first[_this] and (_next is null or o.id < _next)), 0)
+             group by k.key) r (key, since);
+    if _rows is null then
+        return '{}';
+    end if;
+    execute format('with gone as (
+                        delete from %s and exists (select 1 from unnest($3::text[], $4::int8[]) u (r, s)
+                                                    where e.ev_id >= u.s and string_to_array(e.ev_data, ''&'') @> string_to_array(u.r, ''&''))
+                        returning e.ev_id, array[e.ev_type, e.ev_data, e.ev_extra2] as event)
+                    select array_agg(g.event[n] order by g.ev_id, n) from gone g, generate_series(1, 3) n', _last)
+       into _moved using i_extra, i_key_text, _rows, _since;
+    return coalesce(_moved, '{}');
+end;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
+
+create or replace function pgq._capture_behind(i_queue text, i_extra text, i_taken text[])
+returns void as $$
+-- Writes the events of rows that have taken unique values, behind the one that says that these are free.
+--
+-- Parameters:
+--      i_taken     - type, data and ev_extra2 of each in turn
+begin
+    for _n in 1 .. cardinality(i_taken) by 3 loop
+        perform pgq._capture_event(i_queue, i_taken[_n], i_taken[_n + 1], i_extra, i_taken[_n + 2]);
+    end loop;
+end;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
