@@ -8,7 +8,8 @@
 
 create or replace function pgq._capture_taking(i_function name)
 returns text as $$
--- Name of the setting that has the last command of this transaction by which a row of the table may have taken unique values.
+-- Name of the setting that has the number of the last command of this transaction by which a row of the table may have taken unique
+-- values, and one more.
     select 'pgq.taking' || i_function;
 $$ language sql immutable set search_path = pg_catalog, pgq, pg_temp;
 

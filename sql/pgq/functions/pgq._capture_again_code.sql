@@ -26,8 +26,8 @@ begin
     end if;
     same := _a.same;
     -- where only a scan of the table finds who has taken a value, not each insert is a reason to
-    takes := format('case when %scoalesce(nullif(pg_catalog.current_setting(%L, true), ''''), ''-1'')::pg_catalog.int8 operator(pg_catalog.<) new.cmin::pg_catalog.text::pg_catalog.int8'
-                    ' then pg_catalog.set_config(%L, new.cmin::pg_catalog.text, true) is not null else true end',
+    takes := format('case when %spg_catalog.concat(''0'', pg_catalog.current_setting(%L, true))::pg_catalog.int8 operator(pg_catalog.<=) new.cmin::pg_catalog.text::pg_catalog.int8'
+                    ' then pg_catalog.set_config(%L, (new.cmin::pg_catalog.text::pg_catalog.int8 operator(pg_catalog.+) 1)::pg_catalog.text, true) is not null else true end',
                     case when _a.indexed then '' else 'pg_catalog.pg_trigger_depth() operator(pg_catalog.>) 1 and ' end, _taking, _taking);
     asked_first := format($code$
         when pg_catalog.pg_trigger_depth() operator(pg_catalog.>) 1 and pg_catalog.set_config(%L, 'yes', true) is null then null$code$, _inside);
@@ -55,7 +55,7 @@ begin
     again := format($code$
     -- what others have taken of the row's unique values, later than it left them, and was logged before
     if _frees is null then
-        _last := nullif(pg_catalog.current_setting(%1$L, true), '');
+        _last := pg_catalog.concat('0', pg_catalog.current_setting(%1$L, true))::pg_catalog.int8 operator(pg_catalog.-) 1;
         if tg_op operator(pg_catalog.=) 'INSERT' then
             _frees := not %2$s;
         elsif tg_op operator(pg_catalog.=) 'UPDATE' then
@@ -68,7 +68,7 @@ begin
         else
             -- of a row that this transaction has written itself it is not to be known when it was deleted
             _frees := true;
-            _own := case when _last is not null then pgq._capture_own(old.xmin) end;
+            _own := case when _last operator(pg_catalog.>=) 0 then pgq._capture_own(old.xmin) end;
             _later := case when not _own then _last operator(pg_catalog.>) old.cmax::pg_catalog.text::pg_catalog.int8 end;
         end if;
         if _frees and %14$s and pg_catalog.has_table_privilege(tg_relid, 'select') and not pg_catalog.row_security_active(tg_relid) then%4$s
@@ -87,6 +87,6 @@ $code$, _taking, takes, _a.same, coalesce(E'\n            if _state operator(pg_
         i_words.prefix, i_words.extra, i_words.key_text, _key, pgq._capture_encode(i_table, i_words.ignored, 'old', 'careful'), _a.freed, _look,
         i_words.prefix || '_state_seq',
         -- two rows may have a postponed value for a while: the other may have taken it earlier
-        case when _a.postponed then '_last is not null' else '(_later or _own and _self is null)' end);
+        case when _a.postponed then '_last operator(pg_catalog.>=) 0' else '(_later or _own and _self is null)' end);
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;

@@ -40,7 +40,7 @@ end $$;
 set role maker; create type hue as enum ('red', 'blue');
 create function spy(hue) returns text language plpgsql as $$ begin raise 'the spy runs as %', current_user using errcode = 'XX001'; end $$;
 create cast (hue as text) with function spy(hue) as implicit; reset role;
-call again('hue', 'red', 'trigger_depth.. operator.pg_catalog\.>. 1 and coalesce');
+call again('hue', 'red', 'trigger_depth.. operator.pg_catalog\.>. 1 and pg_catalog.concat');
 drop cast (hue as text); create table h (k hue primary key, v text); select pgq.capture_table('q', 'h') = 'row' as ok \gset
 create trigger "Audit" after delete on h for each row execute function back(); insert into h values ('red', 'a');
 set role maker; create cast (hue as text) with function spy(hue) as implicit; reset role;
