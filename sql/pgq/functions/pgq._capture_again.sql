@@ -8,14 +8,13 @@
 
 create or replace function pgq._capture_taking(i_function name)
 returns text as $$
--- Name of the setting that has the number of the last command of this transaction by which a row of the table may have taken unique
--- values, and one more.
+-- Name of the setting that has the number of the last command of this transaction by which a row of the table may have taken unique values.
     select 'pgq.taking' || i_function;
 $$ language sql immutable set search_path = pg_catalog, pgq, pg_temp;
 
 create or replace function pgq._capture_inside(i_function name)
 returns text as $$
--- Name of the setting that says that a trigger has written to the table in this transaction.
+-- Name of the setting that has the last such command inside of another one, by a trigger.
     select 'pgq.inside' || i_function;
 $$ language sql immutable set search_path = pg_catalog, pgq, pg_temp;
 

@@ -1,37 +1,37 @@
 create or replace function pgq._capture_again_code(
     i_capture pgq.capture, i_table oid, i_words record,
-    out same text, out takes text, out asked_first text, out asked_last text, out again text)
+    out same text, out takes text, out asked text, out again text)
 as $$
 -- Writes the pieces of generated code that keep changes in order which take unique values of others: docs/how-capture-works.md.
 --
 -- Returns:
 --      same        - SQL: OLD and NEW have the same unique values; null if there are none
 --      takes       - SQL, true: notes that NEW may have taken some
---      asked_first, asked_last     - for pgq._capture_state()
+--      asked       - for pgq._capture_state()
 --      again       - statements for a change that has not been written in the quick way; they go round the loop once where it can be
 declare
     _a record := pgq._capture_again(i_capture, i_table, i_words, 'old', 'capture._self', 'capture._command');
     _taking text := pgq._capture_taking(i_capture.function_name);
     _inside text := pgq._capture_inside(i_capture.function_name);
     _key text := pgq._capture_encode(i_table, array(select k.name from pgq._capture_columns(i_table, '{}') k where k.name <> all (i_words.key_columns)), 'old', 'careful');
+    _note text := format('pg_catalog.set_config(%L, new.cmin::pg_catalog.text, true) is not null', _taking);
     _look text;
     _careful text := pgq._capture_enter(i_words.needs);
 begin
     if _a.find is null then
         takes := 'true';
-        asked_first := '';
-        asked_last := '';
+        asked := '';
         again := '';
         return;
     end if;
     same := _a.same;
     -- where only a scan of the table finds who has taken a value, not each insert is a reason to
-    takes := format('case when %spg_catalog.concat(''0'', pg_catalog.current_setting(%L, true))::pg_catalog.int8 operator(pg_catalog.<=) new.cmin::pg_catalog.text::pg_catalog.int8'
-                    ' then pg_catalog.set_config(%L, (new.cmin::pg_catalog.text::pg_catalog.int8 operator(pg_catalog.+) 1)::pg_catalog.text, true) is not null else true end',
-                    case when _a.indexed then '' else 'pg_catalog.pg_trigger_depth() operator(pg_catalog.>) 1 and ' end, _taking, _taking);
-    asked_first := format($code$
-        when pg_catalog.pg_trigger_depth() operator(pg_catalog.>) 1 and pg_catalog.set_config(%L, 'yes', true) is null then null$code$, _inside);
-    asked_last := format($code$
+    takes := format('case when pg_catalog.pg_trigger_depth() operator(pg_catalog.<=) 1 then %1$s else %2$s and %3$s end',
+                    case when _a.indexed then _note else 'true' end, _note,
+                    -- the last of all levels
+                    format('case when pg_catalog.concat(''0'', pg_catalog.current_setting(%L, true))::pg_catalog.int8 operator(pg_catalog.<) new.cmin::pg_catalog.text::pg_catalog.int8'
+                           ' then pg_catalog.set_config(%L, new.cmin::pg_catalog.text, true) is not null else true end', _inside, _inside));
+    asked := format($code$
         when tg_op operator(pg_catalog.=) 'DELETE' and pg_catalog.current_setting(%L, true) operator(pg_catalog.<>) '' then -4$code$, _taking);
 
     _look := format($code$
@@ -46,16 +46,33 @@ begin
     if not _a.certain then
         _look := format($code$
                 begin%s
-                exception when ambiguous_function then
-                    -- a type has got an implicit cast meanwhile
+                exception when ambiguous_function or undefined_function or invalid_schema_name or insufficient_privilege then
+                    -- a type has got an implicit cast meanwhile, or its extension was moved
                     _taken := _taken operator(pg_catalog.||) pgq._capture_used_again(%L, %L, tg_relid, old, _own, _self, %s);
                     perform pgq._capture_heal(%L, %L, tg_relid);
                 end;$code$, _look, i_capture.queue_name, i_capture.function_name, i_words.extra, i_capture.queue_name, i_capture.function_name);
     end if;
     again := format($code$
     -- what others have taken of the row's unique values, later than it left them, and was logged before
-    if _frees is null then
-        _last := pg_catalog.concat('0', pg_catalog.current_setting(%1$L, true))::pg_catalog.int8 operator(pg_catalog.-) 1;
+    if _taken is null then
+    <<capture>>     -- columns may be called as variables are
+    declare
+        _frees pg_catalog.bool;
+        _last pg_catalog.int8;
+        _inside pg_catalog.int8;
+        _written pg_catalog.int8;
+        _own pg_catalog.bool;
+        _self pg_catalog.tid;
+        _command pg_catalog.cid;
+        _scans pg_catalog.text;
+        _key pg_catalog.text;
+        _held pg_catalog.text;
+        _row pg_catalog.text;
+    begin
+        _taken := '{}';
+        -- what has been logged since a change was made is of later commands; or of its own, whose changes are in order
+        _last := case when pg_catalog.current_setting(%1$L, true) operator(pg_catalog.<>) '' then pg_catalog.current_setting(%1$L, true)::pg_catalog.int8 end;
+        _inside := pg_catalog.concat('0', pg_catalog.current_setting(%5$L, true))::pg_catalog.int8;
         if tg_op operator(pg_catalog.=) 'INSERT' then
             _frees := not %2$s;
         elsif tg_op operator(pg_catalog.=) 'UPDATE' then
@@ -63,16 +80,16 @@ begin
             _self := new.ctid;
             _command := new.cmin;
             _own := case when _frees then pgq._capture_own(old.xmin) end;
-            _later := _last operator(pg_catalog.>) _command::pg_catalog.text::pg_catalog.int8;
+            _written := _command::pg_catalog.text::pg_catalog.int8;
             perform 1 where _frees and %2$s;
         else
             -- of a row that this transaction has written itself it is not to be known when it was deleted
             _frees := true;
-            _own := case when _last operator(pg_catalog.>=) 0 then pgq._capture_own(old.xmin) end;
-            _later := case when not _own then _last operator(pg_catalog.>) old.cmax::pg_catalog.text::pg_catalog.int8 end;
+            _own := case when _last is not null then pgq._capture_own(old.xmin) end;
+            _written := case when not _own then old.cmax::pg_catalog.text::pg_catalog.int8 when _inside operator(pg_catalog.>) 0 then -1 end;
         end if;
         if _frees and %14$s and pg_catalog.has_table_privilege(tg_relid, 'select') and not pg_catalog.row_security_active(tg_relid) then%4$s
-            if _later or pg_catalog.current_setting(%5$L, true) operator(pg_catalog.<>) '' then
+            if _last operator(pg_catalog.>) _written or _inside operator(pg_catalog.>) _written then
                 _taken := pgq._capture_overtaken(%6$L, %7$s, %8$L, %9$s, %10$s, %11$s, _own);
             end if;%12$s
         end if;
@@ -82,11 +99,12 @@ begin
             _state := pg_catalog.pg_sequence_last_value(%13$L);
             continue;
         end if;
+    end;
     end if;
 $code$, _taking, takes, _a.same, coalesce(E'\n            if _state operator(pg_catalog.=) -3 then ' || nullif(_careful, '') || ' end if;', ''), _inside,
         i_words.prefix, i_words.extra, i_words.key_text, _key, pgq._capture_encode(i_table, i_words.ignored, 'old', 'careful'), _a.freed, _look,
         i_words.prefix || '_state_seq',
         -- two rows may have a postponed value for a while: the other may have taken it earlier
-        case when _a.postponed then '_last operator(pg_catalog.>=) 0' else '(_later or _own and _self is null)' end);
+        case when _a.postponed then '_last is not null' else '(_last operator(pg_catalog.>=) _written or _last is not null and _written is null)' end);
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;

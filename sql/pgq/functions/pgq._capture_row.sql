@@ -117,7 +117,7 @@ begin
     if i_op <> 'DELETE' then
         -- the command is not to be known from the record
         perform set_config(pgq._capture_taking(i_function), '4294967295', true);
-        perform set_config(pgq._capture_inside(i_function), 'yes', true) where pg_trigger_depth() > 1;
+        perform set_config(pgq._capture_inside(i_function), '4294967295', true) where pg_trigger_depth() > 1;
     end if;
 
     if i_newest is null then

@@ -212,7 +212,7 @@ begin
 end;
 $code$,
         replace(replace(_w.full_name, E'\n', ' '), E'\r', ' '), replace(replace(i_capture.queue_name, E'\n', ' '), E'\r', ' '),
-        pgq._capture_state(i_capture, i_table, _w, '', ''),
+        pgq._capture_state(i_capture, i_table, _w, ''),
         _altered, i_capture.queue_name, i_capture.function_name, pgq._capture_enter(_w.needs), _w.prefix || '_state_seq',
         pgq._capture_insert_rows(i_capture, i_table, 'INSERT', false), _update,
         case when _w.has_key then pgq._capture_insert_rows(i_capture, i_table, 'DELETE', false) else _no_key end,

@@ -154,7 +154,7 @@ returns void as $$
 -- Parameters:
 --      i_taken     - type, data and ev_extra2 of each in turn
 begin
-    for _n in 1 .. cardinality(i_taken) by 3 loop
+    for _n in 1 .. coalesce(cardinality(i_taken), 0) by 3 loop
         perform pgq._capture_event(i_queue, i_taken[_n], i_taken[_n + 1], i_extra, i_taken[_n + 2]);
     end loop;
 end;

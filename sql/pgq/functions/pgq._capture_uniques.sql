@@ -12,7 +12,7 @@ as $$
 --      i_class     - operator class of the column in the index
 -- Returns:
 --      indexed     - an index finds it; else the two are compared by their text, which may take equal ones for different
---      certain     - no cast that is made later could make the operator ambiguous
+--      certain     - no cast that is made later could make the operator ambiguous, and it goes nowhere
 declare
     _type oid := i_type;
     _t record;
@@ -24,7 +24,7 @@ begin
         _type := _t.typbasetype;
     end loop;
     select c.opcintype, o.oprnamespace = 'pg_catalog'::regnamespace as own, o.oprname as name, n.nspname as schema,
-           l.lanname in ('internal', 'c') and (r.rolsuper or p.proowner = f.proowner) as trusted
+           l.lanname in ('internal', 'c') and (r.rolsuper or p.proowner = f.proowner) and has_schema_privilege(f.proowner, n.oid, 'usage') as trusted
       into _o
       from pg_opclass c
            join pg_amop a on a.amopfamily = c.opcfamily and a.amopstrategy = 3 and a.amoplefttype = c.opcintype and a.amoprighttype = c.opcintype
@@ -40,7 +40,7 @@ begin
         when _o.own then _o.opcintype in ('anyenum'::regtype, 'anyarray'::regtype, 'anyrange'::regtype, 'anymultirange'::regtype, 'record'::regtype)
                          and not exists (select 1 from pg_cast c where c.castsource = _type and c.castcontext = 'i')
         else _o.opcintype = _type and _o.trusted end;
-    certain := not indexed or _t.own or not _o.own;
+    certain := not indexed or _t.own;
     same := case
         when indexed then format('%s operator(%I.%s) %s', i_left, _o.schema, _o.name, i_right)
         else format('(pg_catalog.format(''%%s'', %1$s) collate pg_catalog."C" operator(pg_catalog.=) pg_catalog.format(''%%s'', %2$s)'
@@ -71,7 +71,7 @@ returns table (index_id oid, columns text[], known text, same text, indexed bool
 --      known       - SQL: i_old has values that another row cannot have
 --      same        - SQL: row x of the table has the values of i_old
 --      indexed     - the index serves for that
---      certain     - no cast that is made later could make the operator ambiguous
+--      certain     - the operators will be found again
 --      postponed   - two rows may have the values until the transaction ends
     select x.indexrelid, array_agg(a.attname::text order by k.nr),
            case when n.nulls then 'true' else string_agg(format('%s.%s is distinct from null', i_old, q.ident), ' and ' order by k.nr) end,

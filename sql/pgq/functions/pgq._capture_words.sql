@@ -68,7 +68,7 @@ returns text as $$
         end;
 $$ language sql immutable set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
 
-create or replace function pgq._capture_state(i_capture pgq.capture, i_table oid, i_words record, i_first text, i_last text)
+create or replace function pgq._capture_state(i_capture pgq.capture, i_table oid, i_words record, i_more text)
 returns text as $$
 -- SQL of what to do with a change: the state of the queue, or why there is none.
 --
@@ -76,8 +76,7 @@ returns text as $$
 --
 -- Parameters:
 --      i_words     - what pgq._capture_words returned
---      i_first     - WHEN clauses, asked of each change while the table is as it was
---      i_last      - likewise, where settings are canonical
+--      i_more      - further WHEN clauses, asked while the table is as it was and settings are canonical
 declare
     _p pgq.trigger_plan%rowtype := i_words.plan;
     _default_identity boolean := (select c.relreplident = 'd' from pg_class c where c.oid = i_table);
@@ -86,7 +85,7 @@ begin
         when pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then -1
         when case when pg_catalog.current_setting('skytools.apply_token', true) operator(pg_catalog.<>) '' then pgq._apply_allowed(%L) end then -1
         when tg_relid operator(pg_catalog.<>) '%s'::pg_catalog.oid
-             or not pgq._capture_intact('%s'::pg_catalog.regclass, %L, %s::pg_catalog.int2, '%s'::pg_catalog.oid, '%s'::pg_catalog.oid, %L::pg_catalog.text[], %L::pg_catalog.text[], %L::pg_catalog.oid[], %L::pg_catalog.oid[])%s then -2%s%s%s
+             or not pgq._capture_intact('%s'::pg_catalog.regclass, %L, %s::pg_catalog.int2, '%s'::pg_catalog.oid, '%s'::pg_catalog.oid, %L::pg_catalog.text[], %L::pg_catalog.text[], %L::pg_catalog.oid[], %L::pg_catalog.oid[])%s then -2%s%s
         else pg_catalog.pg_sequence_last_value(%L) end$code$,
         i_capture.queue_name, i_table,
         i_table, format('%I.%I', _p.rel_schema, _p.rel_name), _p.last_attnum, _p.key_index, _p.identity_index, _p.key_names,
@@ -96,14 +95,13 @@ begin
         -- the only way to notice a first key where it is not the replica identity
         case when _p.key_index = 0 and not _default_identity
              then format(E'\n             or exists (select 1 from pg_catalog.pg_index i where i.indrelid operator(pg_catalog.=) ''%s''::pg_catalog.oid and i.indisprimary)', i_table) else '' end,
-        i_first,
         -- never, where the function itself has these settings; but its code may have been replaced inside of a statement that goes on with
         -- the settings from before
         case when i_words.needs <> '{}'
              then E'\n        when ' || (select string_agg(format('pg_catalog.current_setting(%L) operator(pg_catalog.%s) %L', n, case n when 'DateStyle' then '!~~' else '<>' end,
                                               case n when 'DateStyle' then 'ISO%' else pgq._capture_canonical(n) end), ' or ' order by n) from unnest(i_words.needs) n)
                   || ' then -3' else '' end,
-        i_last,
+        i_more,
         i_words.prefix || '_state_seq');
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;

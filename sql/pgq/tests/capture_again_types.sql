@@ -40,7 +40,7 @@ end $$;
 set role maker; create type hue as enum ('red', 'blue');
 create function spy(hue) returns text language plpgsql as $$ begin raise 'the spy runs as %', current_user using errcode = 'XX001'; end $$;
 create cast (hue as text) with function spy(hue) as implicit; reset role;
-call again('hue', 'red', 'trigger_depth.. operator.pg_catalog\.>. 1 and pg_catalog.concat');
+call again('hue', 'red', 'trigger_depth.. operator.pg_catalog\.<=. 1 then true');
 drop cast (hue as text); create table h (k hue primary key, v text); select pgq.capture_table('q', 'h') = 'row' as ok \gset
 create trigger "Audit" after delete on h for each row execute function back(); insert into h values ('red', 'a');
 set role maker; create cast (hue as text) with function spy(hue) as implicit; reset role;
@@ -58,9 +58,13 @@ create table c (k citext primary key, v text); select pgq.capture_table('q', 'c'
 create function other_case() returns trigger language plpgsql as $$ begin insert into c values (upper(old.k), 'back'); return null; end $$;
 create trigger "Audit" after delete on c for each row execute function other_case(); insert into c values ('a', 'a'); delete from c;
 do $$ declare _e text[] := events(); begin assert _e = array['I:k k=a&v=a public.c', 'D:k k=a&v=a public.c', 'I:k k=A&v=back public.c'], _e::text; end $$;
+-- which is moved to where the owner of PgQ finds it, or not
+create schema elsewhere; alter extension citext set schema elsewhere; insert into c values ('b', 'b'); delete from c where v = 'b';
+do $$ declare _e text[] := events(); begin assert _e = array['I:k k=b&v=b public.c', 'D:k k=b&v=b public.c', 'I:k k=B&v=back public.c'], _e::text; end $$;
+do $$ begin assert exists (select from pg_proc p join pgq.capture c on p.proname = c.function_name where c.rel_name = 'c' and prosrc ~ 'operator.elsewhere\.=.'); end $$;
 -- its operator, once a function of somebody's stands behind it, does not run as the owner of PgQ
-create function my_equal(citext, citext) returns bool language plpgsql as $$ begin return lower($1::text) = lower($2::text); end $$;
-update pg_operator set oprcode = 'my_equal(citext,citext)'::regprocedure where oprname = '=' and oprleft = 'citext'::regtype and oprright = 'citext'::regtype;
+create function my_equal(elsewhere.citext, elsewhere.citext) returns bool language plpgsql as $$ begin return lower($1::text) = lower($2::text); end $$;
+update pg_operator set oprcode = 'my_equal(elsewhere.citext,elsewhere.citext)'::regprocedure where oprname = '=' and oprleft = 'elsewhere.citext'::regtype and oprright = 'elsewhere.citext'::regtype;
 select pgq.refresh_capture('q', 'c') is not null as ok \gset
 do $$ begin assert exists (select from pg_proc p join pgq.capture c on p.proname = c.function_name where c.rel_name = 'c' and prosrc ~ 'format\(.%s., x\."k"\)'); end $$;
 \endif
