@@ -44,7 +44,8 @@ as $$
 --      i_self      - the place of its own newest version, as SQL: null when it is gone
 --      i_command   - the command that wrote that version, as SQL: what else it wrote is logged in its order.  Null where that is not to be known
 -- Returns:
---      find        - a query for the rows that have them: their keys, what they have, and all their data, as events write it.  Null if there
+--      find        - a query for the rows that have them: their keys, what they have, and all their data, as events write it; the command that wrote
+--                    them, or null where that is not to be known.  Null if there
 --                    is nothing to look for
 --      freed       - an array of what the row had, an element for each unique index in which nobody else could have the same
 --      same        - OLD and NEW have the same unique values
@@ -58,7 +59,7 @@ begin
     if not i_words.has_key then
         return;
     end if;
-    select string_agg(format('select %s, %s, %s from only %I.%I x where %s and (%s is null or x.ctid operator(pg_catalog.<>) %s)'
+    select string_agg(format('select %s, %s, %s, case when x.xmax operator(pg_catalog.=) ''0''::pg_catalog.xid then x.cmin::pg_catalog.text::pg_catalog.int8 end from only %I.%I x where %s and (%s is null or x.ctid operator(pg_catalog.<>) %s)'
                              ' and (%s is null or not x.cmin operator(pg_catalog.=) %s)',
                              pgq._capture_encode(i_table, array(select n from unnest(_names) n where n <> all (i_words.key_columns)), 'x', 'careful'),
                              pgq._capture_encode(i_table, array(select n from unnest(_names) n where n <> all (u.columns)), 'x', 'careful'),
@@ -73,9 +74,45 @@ begin
       into same
       from pgq._capture_columns(i_table, '{}') c join pg_attribute a on a.attrelid = i_table and a.attname = c.name
      where c.name = any (i_words.key_columns)
-        or c.name in (select unnest(u.columns) from pgq._capture_uniques(i_table, i_words.ignored, i_old) u);
+        or c.name in (select unnest(u.columns) from pgq._capture_uniques(i_table, i_words.ignored, i_old) u)
+        or c.name in (select unnest(e.columns) from pgq._capture_expressions(i_table, i_words.ignored) e);
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
+
+create or replace function pgq._capture_again_by_expressions(i_queue text, i_function name, i_table oid, i_old record, i_self tid, i_command cid, i_extra text)
+returns text[] as $$
+-- Takes the events back by which others have got what an expression makes unique of a row's values.
+--
+-- Returns:
+--      what pgq._capture_take_back returns, for all of them
+declare
+    _c pgq.capture%rowtype;
+    _w record;
+    _names text[] := array(select k.name from pgq._capture_columns(i_table, '{}') k);
+    _e record;
+    _key text;
+    _held text;
+    _data text;
+    _command int8;
+    _taken text[] := '{}';
+begin
+    select * into strict _c from pgq.capture c where c.function_name = i_function and c.queue_name = i_queue;
+    _w := pgq._capture_words(_c, i_table);
+    for _e in select * from pgq._capture_expressions(i_table, _w.ignored) loop
+        for _key, _held, _data, _command in execute format('select %s, %s, %s, case when x.xmax operator(pg_catalog.=) ''0''::pg_catalog.xid then x.cmin::pg_catalog.text::pg_catalog.int8 end from only %I.%I x where %s and ($2 is null or x.ctid <> $2) and ($3 is null or not x.cmin = $3)',
+                pgq._capture_encode(i_table, array(select n from unnest(_names) n where n <> all (_w.key_columns)), 'x', 'careful'),
+                pgq._capture_encode(i_table, array(select n from unnest(_names) n where n <> all (_e.columns)), 'x', 'careful'),
+                pgq._capture_encode(i_table, _w.ignored, 'x', 'careful'),
+                (_w.plan).rel_schema, (_w.plan).rel_name, _e.same) using i_old, i_self, i_command
+        loop
+            _taken := _taken || pgq._capture_take_back(_w.prefix, i_extra, _w.key_text, _key, _held, _data, _command);
+        end loop;
+    end loop;
+    return _taken;
+end;
+$$ language plpgsql
+   set search_path = pg_catalog, pgq, pg_temp set DateStyle = 'ISO' set IntervalStyle = 'iso_8601'
+   set extra_float_digits = 1 set bytea_output = 'hex' set lc_monetary = 'C' set standard_conforming_strings = on;
 
 create or replace function pgq._capture_used_again(i_queue text, i_function name, i_table oid, i_old record, i_own boolean, i_self tid, i_extra text)
 returns text[] as $$
@@ -95,6 +132,7 @@ declare
     _freed text[];
     _held text;
     _data text;
+    _command int8;
     _taken text[] := '{}';
 begin
     select * into _c from pgq.capture c where c.function_name = i_function and c.queue_name = i_queue;
@@ -110,9 +148,9 @@ begin
     execute format('select %s, %s, %s', pgq._capture_encode(i_table, array(select k.name from pgq._capture_columns(i_table, '{}') k where k.name <> all (_w.key_columns)), '($1)', 'careful'),
                    pgq._capture_encode(i_table, _w.ignored, '($1)', 'careful'), _a.freed) into _key, _data, _freed using i_old;
     _taken := pgq._capture_overtaken(_w.prefix, i_extra, _w.key_text, _key, _data, _freed, i_own);
-    for _key, _held, _data in execute _a.find using i_old, i_self loop
-        _taken := _taken || pgq._capture_take_back(_w.prefix, i_extra, _w.key_text, _key, _held, _data);
+    for _key, _held, _data, _command in execute _a.find using i_old, i_self loop
+        _taken := _taken || pgq._capture_take_back(_w.prefix, i_extra, _w.key_text, _key, _held, _data, _command);
     end loop;
-    return _taken;
+    return _taken || pgq._capture_again_by_expressions(i_queue, i_function, i_table, i_old, i_self, null, i_extra);
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;

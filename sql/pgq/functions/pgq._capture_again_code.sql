@@ -38,8 +38,8 @@ begin
                 -- a plan from when the table was small would scan it
                 _scans := pg_catalog.current_setting('enable_seqscan');
                 perform pg_catalog.set_config('enable_seqscan', 'off', true);
-                for _key, _held, _row in %s loop
-                    _taken := _taken operator(pg_catalog.||) pgq._capture_take_back(%L, %s, %L, _key, _held, _row);
+                for _key, _held, _row, _wrote in %s loop
+                    _taken := _taken operator(pg_catalog.||) pgq._capture_take_back(%L, %s, %L, _key, _held, _row, _wrote);
                 end loop;
                 perform pg_catalog.set_config('enable_seqscan', _scans, true);$code$,
         _a.find, i_words.prefix, i_words.extra, i_words.key_text);
@@ -51,6 +51,11 @@ begin
                     _taken := _taken operator(pg_catalog.||) pgq._capture_used_again(%L, %L, tg_relid, old, _own, _self, %s);
                     perform pgq._capture_heal(%L, %L, tg_relid);
                 end;$code$, _look, i_capture.queue_name, i_capture.function_name, i_words.extra, i_capture.queue_name, i_capture.function_name);
+    end if;
+    if exists (select 1 from pgq._capture_expressions(i_table, i_words.ignored)) then
+        _look := _look || format($code$
+                _taken := _taken operator(pg_catalog.||) pgq._capture_again_by_expressions(%L, %L, tg_relid, old, _self, _command, %s);$code$,
+            i_capture.queue_name, i_capture.function_name, i_words.extra);
     end if;
     again := format($code$
     -- what others have taken of the row's unique values, later than it left them, and was logged before
@@ -68,6 +73,7 @@ begin
         _key pg_catalog.text;
         _held pg_catalog.text;
         _row pg_catalog.text;
+        _wrote pg_catalog.int8;
     begin
         _taken := '{}';
         -- what has been logged since a change was made is of later commands; or of its own, whose changes are in order

@@ -1,6 +1,6 @@
 -- Takes events that were written too early out of the queue, and writes them behind the one that should have come first.
 
-create or replace function pgq._capture_take_back(i_prefix text, i_extra text, i_key_text text, i_key text, i_held text, i_data text)
+create or replace function pgq._capture_take_back(i_prefix text, i_extra text, i_key_text text, i_key text, i_held text, i_data text, i_command int8)
 returns text[] as $$
 -- Takes the events out of the queue by which a row has got what it has.
 --
@@ -13,6 +13,7 @@ returns text[] as $$
 --      i_key       - the row's key, as events write it
 --      i_held      - what it has, likewise
 --      i_data      - all of it, likewise
+--      i_command   - the command of this transaction that wrote it; null where that is not to be known
 -- Returns:
 --      type, data and ev_extra2 of the event to write in their place; empty if none was taken out
 -- Tables directly manipulated:
@@ -36,13 +37,15 @@ begin
         _op := 'U';
         _complete := false;
         for _e in execute format('select e.tableoid as part, e.ctid as place, "left"(e.ev_type, 1) as op, e.ev_data as data, e.ev_extra2 as before,
+                                         -- once deleted in a savepoint that is gone, it has another number there
+                                         case when e.xmax = ''0''::xid then e.cmin::text::int8 end as command,
                                          string_to_array(e.ev_data, ''&'') @> string_to_array($4, ''&'') as has
                                     from %s e.ev_txid = txid_current() and e.ev_extra1 = $1 and e.ev_type in (''I:'' || $2, ''U:'' || $2, ''D:'' || $2)
                                          and string_to_array(e.ev_data, ''&'') @> string_to_array($3, ''&'')
                                    order by e.ev_id desc', _where)
                   using i_extra, i_key_text, i_key, i_held
         loop
-            if _places = '{}' and (_e.op = 'D' or _e.data <> i_data) then
+            if _places = '{}' and (_e.op = 'D' or _e.data <> i_data or _e.command <= i_command) then
                 return '{}';
             end if;
             if _e.has and _e.op <> 'D' then

@@ -83,6 +83,11 @@ do $$ declare _e text[] := events(); begin
     assert _e = array['I:id id=3&v=new public.f', 'D:id id=3&v=new public.f', 'D:id id=1&v=back public.f', 'I:id id=1&v=moved public.f',
                       'D:id id=2&v=back public.f', 'I:id id=2&v=moved public.f'], _e::text;
 end $$;
+-- the same row again, as it was
+begin; insert into f values (4, 'same'); with d as (delete from f where id = 4 returning *) insert into f select * from d; commit;
+do $$ declare _e text[] := events(); begin
+    assert _e = array['I:id id=4&v=same public.f', 'D:id id=4&v=same public.f', 'I:id id=4&v=same public.f'], _e::text;
+end $$;
 -- a deferrable key, which two rows may have for a while
 create table l (id int primary key deferrable initially deferred, v text); select pgq.capture_table('q', 'l') = 'row' as ok \gset
 insert into l values (1, 'old'); begin; insert into l values (1, 'new'); delete from l where v = 'old'; commit;

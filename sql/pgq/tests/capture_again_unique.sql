@@ -114,6 +114,25 @@ do $$ declare _e text[] := events(); begin
 end $$;
 drop index t_nr_idx;
 \endif
+-- an index on an expression, if all in it is PostgreSQL's own; an exclusion constraint
+drop table t; create table t (id int primary key, mail text, nr int, note text, during int4range, exclude using gist (during with &&)); select pgq.capture_table('q', 't') = 'row' as ok \gset
+create unique index on t (lower(mail), (nr + 1)) where nr > 0; create unique index on t ((note || ''));
+call given($$ (1, 'A', 1, 'x'), (2, 'Bé', 2, 'y') $$);
+create trigger "Audit" after update or delete on t for each row when (old.id = 1) execute function act($$ insert into t values (9, 'bÉ', 2, 'z'), (8, 'c', 2, 'y') $$);
+update t set mail = id, note = id;
+do $$ declare _e text[] := events(); begin
+    assert _e = array['U:id id=1&mail=1&nr=1&note=1&during', 'U:id id=2&mail=2&nr=2&note=2&during', 'I:id id=9&mail=b%c3%89&nr=2&note=z&during', 'I:id id=8&mail=c&nr=2&note=y&during'], _e::text;
+end $$;
+call given($$ (1, 'A', 1, 'x', '[1,5)'), (2, 'B', 2, 'y', '[5,9)') $$);
+create trigger "Audit" after update or delete on t for each row when (old.id = 1) execute function act($$ insert into t values (9, 'd', 2, 'z', '[8,10)') $$);
+delete from t;
+do $$ declare _e text[] := events(); begin
+    assert array(select "left"(e, 9) from unnest(_e) e) = '{D:id id=1,D:id id=2,I:id id=9}', _e::text;
+end $$;
+create function mine(text) returns text immutable language plpgsql as $$ begin if current_user <> session_user then raise 'called'; end if; return $1; end $$;
+drop index t_lower_expr_idx; create unique index mine on t (mine(mail)); select pgq.refresh_capture('q', 't') is not null as ok \gset
+do $$ begin assert (select string_agg(e.columns::text, ' ') from pgq._capture_expressions('t'::regclass, '{}') e) = '{note}'; end $$;
+drop table t; create table t (id int primary key, mail text unique, nr int, note text); select pgq.capture_table('q', 't') = 'row' as ok \gset
 -- found by index, even where its plan was made when the table was small
 call given($$ (1, 'a') $$); begin; insert into t values (2, 'b'); delete from t where id = 2;
 insert into t select n, n from generate_series(10, 20000) n; delete from t where id < 500;
