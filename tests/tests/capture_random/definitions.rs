@@ -244,7 +244,17 @@ fn unique_index(dice: &mut Dice, table: &Table) -> Change {
         return Change::both(format!("drop index if exists {}.{name}", ident(&table.schema)));
     }
     let kind = dice.word(&["", "", "", " where note is not null", " nulls not distinct"]);
-    let columns: Vec<String> = (0..1 + dice.roll(2)).map(|_| ident(&dice.pick(&fit).name)).collect();
+    let columns: Vec<String> = (0..1 + dice.roll(2))
+        .map(|_| {
+            let column = dice.pick(&fit);
+            let name = ident(&column.name);
+            match KINDS[column.kind].sql {
+                "text" | "varchar(20)" if dice.one_in(2) => format!("pg_catalog.lower({name})"),
+                "int4" if dice.one_in(2) => format!("({name} operator(pg_catalog.%) 4)"),
+                _ => name,
+            }
+        })
+        .collect();
     Change::both(format!("create unique index {name} on {} ({}){kind}", table.full(), columns.join(", ")))
 }
 
