@@ -140,6 +140,16 @@ do $$ begin
     assert (select seq_tup_read from pg_stat_xact_user_tables where relname = 't') < 100000, (select to_jsonb(s) from pg_stat_xact_user_tables s where relname = 't');
 end $$;
 commit; select events() is not null as ok \gset
+-- a key that must not overlap
+select current_setting('server_version_num')::int >= 180000 as periods \gset
+\if :periods
+create table o (a int4range, during int4range, v text, primary key (a, during without overlaps)); select pgq.capture_table('q', 'o') = 'row' as ok \gset
+create trigger "Audit" after delete on o for each row when (old.v = 'x') execute function act($$ insert into o values ('[1,2)', '[7,20)', 'back') $$);
+insert into o values ('[1,2)', '[1,5)', 'x'), ('[1,2)', '[5,9)', 'y'); delete from o;
+do $$ declare _e text[] := events(); begin
+    assert array(select "left"(e, 1) from unnest(_e) e) = '{I,I,D,D,I}', _e::text;
+end $$;
+\endif
 -- a table whose key was named, with and without a unique index
 create table p (a int not null unique, v text); select pgq.capture_table('q', 'p', 'pkey=a') = 'row' as ok \gset
 create trigger "Audit" after delete on p for each row execute function act($$ insert into p values (1, 'back') $$);
