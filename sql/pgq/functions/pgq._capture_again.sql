@@ -14,7 +14,7 @@ $$ language sql immutable set search_path = pg_catalog, pgq, pg_temp;
 
 create or replace function pgq._capture_inside(i_function name)
 returns text as $$
--- Name of the setting that has the last such command inside of another one, by a trigger.
+-- Name of the setting that has the highest number of a command by which a row has taken other unique values, or was inserted by a trigger.
     select 'pgq.inside' || i_function;
 $$ language sql immutable set search_path = pg_catalog, pgq, pg_temp;
 
@@ -48,7 +48,7 @@ as $$
 --                    them, or null where that is not to be known.  Null if there
 --                    is nothing to look for
 --      freed       - an array of what the row had, an element for each unique index in which nobody else could have the same
---      same        - OLD and NEW have the same unique values
+--      same        - SQL: OLD and NEW have the same unique values besides those of the key; null if there are no others
 --      indexed     - it takes no scan of the table
 --      certain     - see pgq._capture_equal()
 --      postponed   - two rows may have a value until the transaction ends
@@ -73,9 +73,9 @@ begin
     select string_agg(pgq._capture_unchanged(a.atttypid, c.ident, c.present), ' and ' order by c.nr)
       into same
       from pgq._capture_columns(i_table, '{}') c join pg_attribute a on a.attrelid = i_table and a.attname = c.name
-     where c.name = any (i_words.key_columns)
-        or c.name in (select unnest(u.columns) from pgq._capture_uniques(i_table, i_words.ignored, i_old) u)
-        or c.name in (select unnest(e.columns) from pgq._capture_expressions(i_table, i_words.ignored) e);
+     where c.name <> all (i_words.key_columns)
+       and (c.name in (select unnest(u.columns) from pgq._capture_uniques(i_table, i_words.ignored, i_old) u)
+            or c.name in (select unnest(e.columns) from pgq._capture_expressions(i_table, i_words.ignored) e));
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
 
@@ -136,7 +136,7 @@ declare
     _taken text[] := '{}';
 begin
     select * into _c from pgq.capture c where c.function_name = i_function and c.queue_name = i_queue;
-    if not found or coalesce(current_setting(pgq._capture_taking(i_function), true), '') = ''
+    if not found or concat(current_setting(pgq._capture_taking(i_function), true), current_setting(pgq._capture_inside(i_function), true)) = ''
        or not has_table_privilege(i_table, 'select') or row_security_active(i_table) then
         return '{}';
     end if;

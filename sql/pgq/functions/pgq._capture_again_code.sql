@@ -5,7 +5,7 @@ as $$
 -- Writes the pieces of generated code that keep changes in order which take unique values of others: docs/how-capture-works.md.
 --
 -- Returns:
---      same        - SQL: OLD and NEW have the same unique values; null if there are none
+--      same        - SQL: OLD and NEW have the same unique values besides the key, or others have been looked for; null if there are none
 --      takes       - SQL, true: notes that NEW may have taken some
 --      asked       - for pgq._capture_state()
 --      again       - statements for a change that has not been written in the quick way; they go round the loop once where it can be
@@ -15,6 +15,8 @@ declare
     _inside text := pgq._capture_inside(i_capture.function_name);
     _key text := pgq._capture_encode(i_table, array(select k.name from pgq._capture_columns(i_table, '{}') k where k.name <> all (i_words.key_columns)), 'old', 'careful');
     _note text := format('pg_catalog.set_config(%L, new.cmin::pg_catalog.text, true) is not null', _taking);
+    _highest text := format('case when pg_catalog.concat(''0'', pg_catalog.current_setting(%L, true))::pg_catalog.int8 operator(pg_catalog.<) new.cmin::pg_catalog.text::pg_catalog.int8'
+                            ' then pg_catalog.set_config(%L, new.cmin::pg_catalog.text, true) is not null else true end', _inside, _inside);
     _look text;
     _careful text := pgq._capture_enter(i_words.needs);
 begin
@@ -24,15 +26,12 @@ begin
         again := '';
         return;
     end if;
-    same := _a.same;
+    same := '(' || _a.same || ' or _taken is not null)';
     -- where only a scan of the table finds who has taken a value, not each insert is a reason to
-    takes := format('case when pg_catalog.pg_trigger_depth() operator(pg_catalog.<=) 1 then %1$s else %2$s and %3$s end',
-                    case when _a.indexed then _note else 'true' end, _note,
-                    -- the last of all levels
-                    format('case when pg_catalog.concat(''0'', pg_catalog.current_setting(%L, true))::pg_catalog.int8 operator(pg_catalog.<) new.cmin::pg_catalog.text::pg_catalog.int8'
-                           ' then pg_catalog.set_config(%L, new.cmin::pg_catalog.text, true) is not null else true end', _inside, _inside));
+    takes := format('case when pg_catalog.pg_trigger_depth() operator(pg_catalog.<=) 1 then %s else %s and %s end', case when _a.indexed then _note else 'true' end, _note, _highest);
     asked := format($code$
-        when tg_op operator(pg_catalog.=) 'DELETE' and pg_catalog.current_setting(%L, true) operator(pg_catalog.<>) '' then -4$code$, _taking);
+        when tg_op operator(pg_catalog.=) 'DELETE'
+             and pg_catalog.concat(pg_catalog.current_setting(%L, true), pg_catalog.current_setting(%L, true)) operator(pg_catalog.<>) '' then -4$code$, _taking, _inside);
 
     _look := format($code$
                 -- a plan from when the table was small would scan it
@@ -67,6 +66,7 @@ begin
         _inside pg_catalog.int8;
         _written pg_catalog.int8;
         _own pg_catalog.bool;
+        _same_key pg_catalog.bool;
         _self pg_catalog.tid;
         _command pg_catalog.cid;
         _scans pg_catalog.text;
@@ -76,25 +76,27 @@ begin
         _wrote pg_catalog.int8;
     begin
         _taken := '{}';
-        -- what has been logged since a change was made is of later commands; or of its own, whose changes are in order
-        _last := case when pg_catalog.current_setting(%1$L, true) operator(pg_catalog.<>) '' then pg_catalog.current_setting(%1$L, true)::pg_catalog.int8 end;
-        _inside := pg_catalog.concat('0', pg_catalog.current_setting(%5$L, true))::pg_catalog.int8;
+        -- What has been logged since a change was made is of later commands; or of its own, whose changes are in order.  After an insert by
+        -- a trigger there may have been one of the change's own command.
+        _last := case when pg_catalog.current_setting(%1$L, true) operator(pg_catalog.<>) '' then pg_catalog.current_setting(%1$L, true)::pg_catalog.int8 else -1 end;
+        _inside := case when pg_catalog.current_setting(%5$L, true) operator(pg_catalog.<>) '' then pg_catalog.current_setting(%5$L, true)::pg_catalog.int8 else -1 end;
         if tg_op operator(pg_catalog.=) 'INSERT' then
             _frees := not %2$s;
         elsif tg_op operator(pg_catalog.=) 'UPDATE' then
-            _frees := not (%3$s);
+            _same_key := %3$s;
+            _frees := not _same_key or not (%15$s);
             _self := new.ctid;
             _command := new.cmin;
-            _own := case when _frees then pgq._capture_own(old.xmin) end;
             _written := _command::pg_catalog.text::pg_catalog.int8;
-            perform 1 where _frees and %2$s;
+            perform 1 where _frees and %16$s;
         else
             -- of a row that this transaction has written itself it is not to be known when it was deleted
             _frees := true;
-            _own := case when _last is not null then pgq._capture_own(old.xmin) end;
-            _written := case when not _own then old.cmax::pg_catalog.text::pg_catalog.int8 when _inside operator(pg_catalog.>) 0 then -1 end;
+            _own := pgq._capture_own(old.xmin);
+            _written := case when not _own then old.cmax::pg_catalog.text::pg_catalog.int8 when _inside operator(pg_catalog.>=) 0 then -1 end;
         end if;
         if _frees and %14$s and pg_catalog.has_table_privilege(tg_relid, 'select') and not pg_catalog.row_security_active(tg_relid) then%4$s
+            _own := pgq._capture_own(old.xmin);
             if _last operator(pg_catalog.>) _written or _inside operator(pg_catalog.>) _written then
                 _taken := pgq._capture_overtaken(%6$L, %7$s, %8$L, %9$s, %10$s, %11$s, _own);
             end if;%12$s
@@ -104,13 +106,17 @@ begin
         elsif _state operator(pg_catalog.=) -4 then
             _state := pg_catalog.pg_sequence_last_value(%13$L);
             continue;
+        elsif _state operator(pg_catalog.>=) 0 and _frees and _same_key then
+            continue;
         end if;
     end;
     end if;
-$code$, _taking, takes, _a.same, coalesce(E'\n            if _state operator(pg_catalog.=) -3 then ' || nullif(_careful, '') || ' end if;', ''), _inside,
+$code$, _taking, takes, coalesce(i_words.same_key, 'true'), coalesce(E'\n            if _state operator(pg_catalog.=) -3 then ' || nullif(_careful, '') || ' end if;', ''), _inside,
         i_words.prefix, i_words.extra, i_words.key_text, _key, pgq._capture_encode(i_table, i_words.ignored, 'old', 'careful'), _a.freed, _look,
         i_words.prefix || '_state_seq',
         -- two rows may have a postponed value for a while: the other may have taken it earlier
-        case when _a.postponed then '_last is not null' else '(_last operator(pg_catalog.>=) _written or _last is not null and _written is null)' end);
+        case when _a.postponed then '(_last operator(pg_catalog.>=) 0 or _inside operator(pg_catalog.>=) 0)'
+             else '(_last operator(pg_catalog.>=) _written or _inside operator(pg_catalog.>) _written or _written is null)' end,
+        coalesce(_a.same, 'true'), _highest);
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;

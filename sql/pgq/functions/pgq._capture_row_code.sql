@@ -52,7 +52,7 @@ begin
                  else coalesce(E'\n        _data := ' || case _op
                          when 'INSERT' then 'case when new.xmax operator(pg_catalog.=) ''0''::pg_catalog.xid and ' || _again.takes || ' then '
                               || pgq._capture_encode(i_table, _w.ignored, 'new', 'quick', i_capture.chars) || ' end'
-                         when 'UPDATE' then 'case when new.xmax operator(pg_catalog.=) ''0''::pg_catalog.xid' || coalesce(' and ' || coalesce(_again.same, _w.same_key), '') || ' then '
+                         when 'UPDATE' then 'case when new.xmax operator(pg_catalog.=) ''0''::pg_catalog.xid' || coalesce(' and ' || _w.same_key, '') || coalesce(' and ' || _again.same, '') || ' then '
                               || pgq._capture_encode(i_table, _w.ignored, 'new', 'quick', i_capture.chars) || ' end'
                          else pgq._capture_encode(i_table, _w.ignored, 'old', 'quick', i_capture.chars) end || ';'
                       || pgq._capture_insert(i_capture, _w.prefix, _w.tables, quote_literal("left"(_op, 1) || ':' || _w.key_text), _w.extra, false), E'\n        null;') end);
