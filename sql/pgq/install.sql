@@ -65,6 +65,7 @@
 \ir triggers/capture.sql
 \ir functions/pgq._capture_changed.sql
 \ir functions/pgq._capture_value.sql
+\ir functions/pgq._capture_may_read.sql
 \ir functions/pgq._capture_uniques.sql
 \ir functions/pgq._capture_intact.sql
 \ir functions/pgq._capture_columns.sql

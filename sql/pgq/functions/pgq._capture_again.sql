@@ -22,13 +22,21 @@ create or replace function pgq._capture_own(i_writer xid)
 returns boolean as $$
 -- Whether a transaction that wrote a row seen here is this one, or a savepoint of it.
 --
--- Any other that is seen has been committed.  Its number is completed as near to this one's as it can be.
+-- Any other that is seen has been committed.  Savepoints have higher numbers than their transaction; a row that was written two thousand
+-- million transactions ago seems to have one, too.
 declare
     _here int8 := txid_current();
-    _near int8 := i_writer::text::int8 - _here % 4294967296;
+    _ahead int8 := (i_writer::text::int8 - _here % 4294967296 + 4294967296) % 4294967296;
 begin
-    return i_writer::text::int8 > 2
-       and coalesce(txid_status(_here + _near - 4294967296 * round(_near / 4294967296.0)::int8), 'committed') = 'in progress';
+    if i_writer::text::int8 <= 2 or _ahead >= 2147483648 then
+        return false;
+    elsif _ahead = 0 then
+        return true;
+    end if;
+    return coalesce(txid_status(_here + _ahead), 'committed') = 'in progress';
+exception when invalid_parameter_value then
+    -- in the future
+    return false;
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
 
@@ -59,12 +67,14 @@ begin
     if not i_words.has_key then
         return;
     end if;
-    select string_agg(format('select %s, %s, %s, case when x.xmax operator(pg_catalog.=) ''0''::pg_catalog.xid then x.cmin::pg_catalog.text::pg_catalog.int8 end from only %I.%I x where %s and (%s is null or x.ctid operator(pg_catalog.<>) %s)'
-                             ' and (%s is null or not x.cmin operator(pg_catalog.=) %s)',
+    select 'select h.key, pg_catalog.array_agg(h.has), h.data, h.wrote from (' ||
+           string_agg(format('select %s, %s, %s, case when x.xmax operator(pg_catalog.=) ''0''::pg_catalog.xid then x.cmin::pg_catalog.text::pg_catalog.int8 end from only %I.%I x where %s and (%s is null or x.ctid operator(pg_catalog.<>) %s)'
+                             ' and (%s is null or not (x.xmax operator(pg_catalog.=) ''0''::pg_catalog.xid and x.cmin operator(pg_catalog.=) %s))',
                              pgq._capture_encode(i_table, array(select n from unnest(_names) n where n <> all (i_words.key_columns)), 'x', 'careful'),
                              pgq._capture_encode(i_table, array(select n from unnest(_names) n where n <> all (u.columns)), 'x', 'careful'),
                              pgq._capture_encode(i_table, i_words.ignored, 'x', 'careful'),
-                             _p.rel_schema, _p.rel_name, u.same, i_self, i_self, i_command, i_command), ' union all ' order by u.index_id),
+                             _p.rel_schema, _p.rel_name, u.same, i_self, i_self, i_command, i_command), ' union all ' order by u.index_id)
+           || ') h (key, has, data, wrote) group by h.key, h.data, h.wrote',
            format('pg_catalog.array_remove(array[%s], null)', string_agg(format('case when %s then %s end', u.known,
                pgq._capture_encode(i_table, array(select n from unnest(_names) n where n <> all (u.columns)), i_old, 'careful')), ', ' order by u.index_id)),
            bool_and(u.indexed), bool_and(u.certain), bool_or(u.postponed)
@@ -79,10 +89,12 @@ begin
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
 
-create or replace function pgq._capture_again_by_expressions(i_queue text, i_function name, i_table oid, i_old record, i_self tid, i_command cid, i_extra text)
+create or replace function pgq._capture_again_by_expressions(i_queue text, i_function name, i_table oid, i_old record, i_self tid, i_command cid, i_extra text, i_taken text[])
 returns text[] as $$
 -- Takes the events back by which others have got what an expression makes unique of a row's values.
 --
+-- Parameters:
+--      i_taken     - what has been taken out already
 -- Returns:
 --      what pgq._capture_take_back returns, for all of them
 declare
@@ -91,7 +103,7 @@ declare
     _names text[] := array(select k.name from pgq._capture_columns(i_table, '{}') k);
     _e record;
     _key text;
-    _held text;
+    _held text[];
     _data text;
     _command int8;
     _taken text[] := '{}';
@@ -99,13 +111,13 @@ begin
     select * into strict _c from pgq.capture c where c.function_name = i_function and c.queue_name = i_queue;
     _w := pgq._capture_words(_c, i_table);
     for _e in select * from pgq._capture_expressions(i_table, _w.ignored) loop
-        for _key, _held, _data, _command in execute format('select %s, %s, %s, case when x.xmax operator(pg_catalog.=) ''0''::pg_catalog.xid then x.cmin::pg_catalog.text::pg_catalog.int8 end from only %I.%I x where %s and ($2 is null or x.ctid <> $2) and ($3 is null or not x.cmin = $3)',
+        for _key, _held, _data, _command in execute format('select %s, array[%s], %s, case when x.xmax operator(pg_catalog.=) ''0''::pg_catalog.xid then x.cmin::pg_catalog.text::pg_catalog.int8 end from only %I.%I x where %s and ($2 is null or x.ctid <> $2) and ($3 is null or not (x.xmax = ''0''::xid and x.cmin = $3))',
                 pgq._capture_encode(i_table, array(select n from unnest(_names) n where n <> all (_w.key_columns)), 'x', 'careful'),
                 pgq._capture_encode(i_table, array(select n from unnest(_names) n where n <> all (_e.columns)), 'x', 'careful'),
                 pgq._capture_encode(i_table, _w.ignored, 'x', 'careful'),
                 (_w.plan).rel_schema, (_w.plan).rel_name, _e.same) using i_old, i_self, i_command
         loop
-            _taken := _taken || pgq._capture_take_back(_w.prefix, i_extra, _w.key_text, _key, _held, _data, _command);
+            _taken := _taken || pgq._capture_take_back(_w.prefix, i_extra, _w.key_text, _key, _held, _data, _command, i_taken || _taken);
         end loop;
     end loop;
     return _taken;
@@ -130,14 +142,14 @@ declare
     _a record;
     _key text;
     _freed text[];
-    _held text;
+    _held text[];
     _data text;
     _command int8;
     _taken text[] := '{}';
 begin
     select * into _c from pgq.capture c where c.function_name = i_function and c.queue_name = i_queue;
     if not found or concat(current_setting(pgq._capture_taking(i_function), true), current_setting(pgq._capture_inside(i_function), true)) = ''
-       or not has_table_privilege(i_table, 'select') or row_security_active(i_table) then
+       or not pgq._capture_may_read(i_table) then
         return '{}';
     end if;
     _w := pgq._capture_words(_c, i_table);
@@ -149,8 +161,8 @@ begin
                    pgq._capture_encode(i_table, _w.ignored, '($1)', 'careful'), _a.freed) into _key, _data, _freed using i_old;
     _taken := pgq._capture_overtaken(_w.prefix, i_extra, _w.key_text, _key, _data, _freed, i_own);
     for _key, _held, _data, _command in execute _a.find using i_old, i_self loop
-        _taken := _taken || pgq._capture_take_back(_w.prefix, i_extra, _w.key_text, _key, _held, _data, _command);
+        _taken := _taken || pgq._capture_take_back(_w.prefix, i_extra, _w.key_text, _key, _held, _data, _command, _taken);
     end loop;
-    return _taken || pgq._capture_again_by_expressions(i_queue, i_function, i_table, i_old, i_self, null, i_extra);
+    return _taken || pgq._capture_again_by_expressions(i_queue, i_function, i_table, i_old, i_self, null, i_extra, _taken);
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;

@@ -14,9 +14,11 @@ declare
     _taking text := pgq._capture_taking(i_capture.function_name);
     _inside text := pgq._capture_inside(i_capture.function_name);
     _key text := pgq._capture_encode(i_table, array(select k.name from pgq._capture_columns(i_table, '{}') k where k.name <> all (i_words.key_columns)), 'old', 'careful');
-    _note text := format('pg_catalog.set_config(%L, new.cmin::pg_catalog.text, true) is not null', _taking);
-    _highest text := format('case when pg_catalog.concat(''0'', pg_catalog.current_setting(%L, true))::pg_catalog.int8 operator(pg_catalog.<) new.cmin::pg_catalog.text::pg_catalog.int8'
-                            ' then pg_catalog.set_config(%L, new.cmin::pg_catalog.text, true) is not null else true end', _inside, _inside);
+    -- of a row that was locked, or changed in a savepoint that is gone, the command is not to be known
+    _known text := '(case when new.xmax operator(pg_catalog.=) ''0''::pg_catalog.xid then new.cmin::pg_catalog.text else ''4294967295'' end)';
+    _note text := format('pg_catalog.set_config(%L, %s, true) is not null', _taking, _known);
+    _highest text := format('case when pg_catalog.concat(''0'', pg_catalog.current_setting(%L, true))::pg_catalog.int8 operator(pg_catalog.<) %s::pg_catalog.int8'
+                            ' then pg_catalog.set_config(%L, %s, true) is not null else true end', _inside, _known, _inside, _known);
     _look text;
     _careful text := pgq._capture_enter(i_words.needs);
 begin
@@ -38,7 +40,7 @@ begin
                 _scans := pg_catalog.current_setting('enable_seqscan');
                 perform pg_catalog.set_config('enable_seqscan', 'off', true);
                 for _key, _held, _row, _wrote in %s loop
-                    _taken := _taken operator(pg_catalog.||) pgq._capture_take_back(%L, %s, %L, _key, _held, _row, _wrote);
+                    _taken := _taken operator(pg_catalog.||) pgq._capture_take_back(%L, %s, %L, _key, _held, _row, _wrote, _taken);
                 end loop;
                 perform pg_catalog.set_config('enable_seqscan', _scans, true);$code$,
         _a.find, i_words.prefix, i_words.extra, i_words.key_text);
@@ -53,7 +55,7 @@ begin
     end if;
     if exists (select 1 from pgq._capture_expressions(i_table, i_words.ignored)) then
         _look := _look || format($code$
-                _taken := _taken operator(pg_catalog.||) pgq._capture_again_by_expressions(%L, %L, tg_relid, old, _self, _command, %s);$code$,
+                _taken := _taken operator(pg_catalog.||) pgq._capture_again_by_expressions(%L, %L, tg_relid, old, _self, _command, %s, _taken);$code$,
             i_capture.queue_name, i_capture.function_name, i_words.extra);
     end if;
     again := format($code$
@@ -71,7 +73,7 @@ begin
         _command pg_catalog.cid;
         _scans pg_catalog.text;
         _key pg_catalog.text;
-        _held pg_catalog.text;
+        _held pg_catalog.text[];
         _row pg_catalog.text;
         _wrote pg_catalog.int8;
     begin
@@ -86,8 +88,8 @@ begin
             _same_key := %3$s;
             _frees := not _same_key or not (%15$s);
             _self := new.ctid;
-            _command := new.cmin;
-            _written := _command::pg_catalog.text::pg_catalog.int8;
+            _command := case when new.xmax operator(pg_catalog.=) '0'::pg_catalog.xid then new.cmin end;
+            _written := coalesce(_command::pg_catalog.text::pg_catalog.int8, -1);
             perform 1 where _frees and %16$s;
         else
             -- of a row that this transaction has written itself it is not to be known when it was deleted
@@ -95,7 +97,7 @@ begin
             _own := pgq._capture_own(old.xmin);
             _written := case when not _own then old.cmax::pg_catalog.text::pg_catalog.int8 when _inside operator(pg_catalog.>=) 0 then -1 end;
         end if;
-        if _frees and %14$s and pg_catalog.has_table_privilege(tg_relid, 'select') and not pg_catalog.row_security_active(tg_relid) then%4$s
+        if _frees and %14$s and pgq._capture_may_read(tg_relid) then%4$s
             _own := pgq._capture_own(old.xmin);
             if _last operator(pg_catalog.>) _written or _inside operator(pg_catalog.>) _written then
                 _taken := pgq._capture_overtaken(%6$L, %7$s, %8$L, %9$s, %10$s, %11$s, _own);

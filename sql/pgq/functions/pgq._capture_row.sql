@@ -140,7 +140,7 @@ returns tid as $$
 declare
     _current boolean;
 begin
-    if not pg_catalog.has_table_privilege(i_table, 'select') or pg_catalog.row_security_active(i_table) then
+    if not pgq._capture_may_read(i_table) then
         return null;
     end if;
     execute pg_catalog.format('select true from only %s t where t.ctid = $1', i_table::pg_catalog.regclass) into _current using i_version;

@@ -14,7 +14,7 @@ declare
 begin
     chars := '';
     sampled := -1;
-    if not has_table_privilege(i_table, 'select') or row_security_active(i_table)
+    if not pgq._capture_may_read(i_table)
        or exists (select 1 from pgq._capture_columns(i_table, i_ignored) k where k.kind = 'x' and not k.ignored) then
         return;
     end if;

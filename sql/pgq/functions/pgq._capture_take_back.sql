@@ -1,6 +1,6 @@
 -- Takes events that were written too early out of the queue, and writes them behind the one that should have come first.
 
-create or replace function pgq._capture_take_back(i_prefix text, i_extra text, i_key_text text, i_key text, i_held text, i_data text, i_command int8)
+create or replace function pgq._capture_take_back(i_prefix text, i_extra text, i_key_text text, i_key text, i_held text[], i_data text, i_command int8, i_taken text[])
 returns text[] as $$
 -- Takes the events out of the queue by which a row has got what it has.
 --
@@ -11,9 +11,10 @@ returns text[] as $$
 --      i_extra     - ev_extra1
 --      i_key_text  - columns of the key, as they stand in the type of events
 --      i_key       - the row's key, as events write it
---      i_held      - what it has, likewise
+--      i_held      - what it has, likewise: one or more unique values
 --      i_data      - all of it, likewise
 --      i_command   - the command of this transaction that wrote it; null where that is not to be known
+--      i_taken     - events that have been taken out already
 -- Returns:
 --      type, data and ev_extra2 of the event to write in their place; empty if none was taken out
 -- Tables directly manipulated:
@@ -29,6 +30,9 @@ declare
     _before text;
     _complete boolean;
 begin
+    if exists (select 1 from unnest(i_taken) t where string_to_array(t, '&') @> string_to_array(i_key, '&')) then
+        return '{}';
+    end if;
     -- what a trigger has done just now is among the last events that were written, as a rule; to look through all those of a large transaction
     -- for each of its rows would take hours
     foreach _where in array array[format('only %s e where e.ctid >= ''(%s,0)'' and', _table, greatest(_pages - 16, 0)), format('%s e where', i_prefix)] loop
@@ -39,7 +43,7 @@ begin
         for _e in execute format('select e.tableoid as part, e.ctid as place, "left"(e.ev_type, 1) as op, e.ev_data as data, e.ev_extra2 as before,
                                          -- once deleted in a savepoint that is gone, it has another number there
                                          case when e.xmax = ''0''::xid then e.cmin::text::int8 end as command,
-                                         string_to_array(e.ev_data, ''&'') @> string_to_array($4, ''&'') as has
+                                         exists (select 1 from unnest($4::text[]) h where string_to_array(e.ev_data, ''&'') @> string_to_array(h, ''&'')) as has
                                     from %s e.ev_txid = txid_current() and e.ev_extra1 = $1 and e.ev_type in (''I:'' || $2, ''U:'' || $2, ''D:'' || $2)
                                          and string_to_array(e.ev_data, ''&'') @> string_to_array($3, ''&'')
                                    order by e.ev_id desc', _where)
@@ -64,7 +68,7 @@ begin
     end loop;
     return case when _places = '{}' then '{}' else array[_op || ':' || i_key_text, i_data, _before] end;
 end;
-$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set jit = off set enable_seqscan = on;
 
 create or replace function pgq._capture_overtaken(i_prefix text, i_extra text, i_key_text text, i_key text, i_data text, i_freed text[], i_own boolean)
 returns text[] as $$
@@ -148,7 +152,7 @@ begin
        into _moved using i_extra, i_key_text, _rows, _since;
     return coalesce(_moved, '{}');
 end;
-$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set jit = off set enable_seqscan = on;
 
 create or replace function pgq._capture_behind(i_queue text, i_extra text, i_taken text[])
 returns void as $$

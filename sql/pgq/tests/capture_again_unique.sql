@@ -173,9 +173,28 @@ do $$ declare _e text[] := events(); begin
 end $$;
 -- the session's plans stay as it wants them
 do $$ begin assert current_setting('enable_seqscan') = 'on'; end $$;
+-- a row that was changed in a savepoint that is gone: its command is not to be known
+create table s (id int primary key, u int unique, note text); create table other (i int); select pgq.capture_table('q', 's') = 'row' as ok \gset
+create function undone() returns trigger language plpgsql as $$ begin
+    if tg_op = 'INSERT' then begin update s set note = 'z' where id = new.id; raise division_by_zero; exception when division_by_zero then null; end;
+    elsif pg_trigger_depth() = 1 then insert into s values (2, 2, 'back'); end if; return null; end $$;
+insert into s values (1, 1, 'a'), (2, 2, 'b');
+create trigger "A" after delete on s for each row when (old.id = 1) execute function undone(); create trigger "B" after insert on s for each row execute function undone();
+select events() is not null as ok \gset
+begin; insert into other values (1); insert into other values (2); insert into other values (3); delete from s where id in (1, 2); commit;
+do $$ declare _e text[] := events(); begin assert array(select split_part(e, '&', 1) from unnest(_e) e) = '{D:id id=1,D:id id=2,I:id id=2}', _e::text; end $$;
+-- a cascade deletes what a trigger's insert then takes from, inside of a statement that updates as well
+create table k (id int primary key, a int unique, b int references k on delete cascade); select pgq.capture_table('q', 'k') = 'row' as ok \gset
+insert into k values (1, 1, null), (2, 2, 1), (5, 5, null);
+create trigger "Audit" after update on k for each row when (pg_trigger_depth() = 0) execute function act($$ insert into k values (1, 2, null) $$); select events() is not null as ok \gset
+\if :nulls
+merge into k using (values (1), (5)) s (i) on k.id = s.i when matched and i = 1 then delete when matched then update set a = 11;
+do $$ declare _e text[] := events(); begin assert array(select split_part(e, '&b', 1) from unnest(_e) e) = array['D:id id=1&a=1', 'U:id id=5&a=11', 'D:id id=2&a=2', 'I:id id=1&a=2'], _e::text; end $$;
+\endif
 -- who wrote a row
 do $$ begin
     assert pgq._capture_own((txid_current() % 4294967296)::text::xid) and not pgq._capture_own('1'::xid) and not pgq._capture_own('2'::xid) and not pgq._capture_own('3'::xid);
+    assert not pgq._capture_own(((txid_current() + 5000) % 4294967296)::text::xid) and not pgq._capture_own(((txid_current() + 4000000000) % 4294967296)::text::xid);
     assert not (select bool_or(pgq._capture_own(t.xmin)) from pg_class t where oid < 16384);
     create table own (id int); insert into own values (1); assert (select pgq._capture_own(xmin) from own);
     begin insert into own values (2); assert (select pgq._capture_own(xmin) from own where id = 2); exception when division_by_zero then null; end;
