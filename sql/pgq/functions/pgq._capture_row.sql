@@ -34,7 +34,8 @@ returns void as $$
 -- a dump, or the function was put on another table.  Slow, so the code is written anew on the way, where nobody else does.
 -- It also comes here when the row was changed again, by a trigger or function inside the statement, before this event could
 -- be written.  The events of those changes are in the queue already; what follows them must not take the row back:
--- this event is written with what the row is now, and not at all if it is gone or has got another key.
+-- this event is written with what the row is now, and not at all if it is gone or has got another key.  (Where the row may not be looked at, it is written
+-- before those.)
 --
 -- Parameters:
 --      i_newest    - null, or the newest version of a row that was changed again
@@ -56,12 +57,14 @@ declare
     _same_key text;
     _row record;
     _self tid := i_version;
+    _unseen boolean := i_newest is not null and not pgq._capture_may_read(i_table);
+    _key text;
     _taken text[] := '{}';
 begin
     _same_key := coalesce((
         select string_agg(format('format(''%%s'', ($1).%1$I) collate "C" = format(''%%s'', ($2).%1$I)', c), ' and ')
           from unnest(_p.cols, _p.is_key) u (c, is_key) where is_key), 'true');
-    if i_newest is not null then
+    if i_newest is not null and not _unseen then
         execute format('select true as here, t as now from only %s t where t.ctid = $2 and %s',
                        i_table::regclass, replace(_same_key, '($2)', '(t)'))
            into _row using i_new, i_newest;
@@ -70,7 +73,7 @@ begin
 
     begin
         if i_op <> 'DELETE' then
-            if i_newest is null then
+            if i_newest is null or _unseen then
                 execute 'select ' || _encode into _new using i_new;
             elsif _row.here then
                 execute 'select ' || _encode into _new using _row.now;
@@ -103,7 +106,11 @@ begin
                          'Make it NOT DEFERRABLE, or delete and insert.';
     end if;
 
-    if i_op <> 'INSERT' then
+    if _unseen then
+        execute 'select ' || pgq._capture_encode(i_table, array(select u.c from unnest(_p.cols, _p.is_key) u (c, is_key) where not is_key), '($1)', 'careful') into _key using i_new;
+        _taken := pgq._capture_later((select q.queue_data_pfx from pgq.queue q where q.queue_name = i_queue), _extra, _p.key_text, _key,
+                                     case when i_own and not _key_changed then _old end, _new, i_op = 'INSERT' or _key_changed, i_newest <> i_version);
+    elsif i_op <> 'INSERT' then
         _taken := pgq._capture_used_again(i_queue, i_function, i_table, i_old, i_own, _self, _extra);
     end if;
     if _key_changed or i_op = 'DELETE' then
@@ -135,13 +142,16 @@ returns tid as $$
 -- To be asked where xmax of the version is set, which a lock (of a foreign key) does as well.
 --
 -- Returns:
---      null if it is the row's version now, or if that is not to be known because the owner of PgQ may not read the table;
---      else the newest version; i_version itself when the row is gone
+--      null if it is the row's version now, or if that is not to be known because the owner of PgQ has no right to read the table;
+--      else the newest version; i_version itself when the row is gone, or may be gone where the owner of PgQ looks at no rows
 declare
     _current boolean;
 begin
-    if not pgq._capture_may_read(i_table) then
+    if not pg_catalog.has_table_privilege(i_table, 'select') then
         return null;
+    elsif not pgq._capture_may_read(i_table) then
+        -- plans nothing
+        return pg_catalog.currtid2(i_table::pg_catalog.regclass::text, i_version);
     end if;
     execute pg_catalog.format('select true from only %s t where t.ctid = $1', i_table::pg_catalog.regclass) into _current using i_version;
     if _current then

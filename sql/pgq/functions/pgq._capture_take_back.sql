@@ -154,6 +154,67 @@ begin
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set jit = off set enable_seqscan = on;
 
+create or replace function pgq._capture_later(i_prefix text, i_extra text, i_key_text text, i_key text, i_old text, i_new text, i_absent boolean, i_certain boolean)
+returns text[] as $$
+-- Takes those events of a row out of the queue that tell what became of it after a change that is only now logged.
+--
+-- For a table whose rows may not be looked at; otherwise the change is logged as what the row is now.  Where events with the same data make it
+-- doubtful which came first, the change goes before them: they have the whole row.
+--
+-- Parameters:
+--      i_prefix, i_extra, i_key_text   - as above
+--      i_key       - the row's key after the change, as events write it
+--      i_old       - all of it before an update that left the key; null if this transaction has not written it
+--      i_new       - all of it after the change
+--      i_absent    - there was no row of this key before
+--      i_certain   - it has been updated since; else it may have been deleted, or locked only
+-- Returns:
+--      type, data and ev_extra2 of each
+-- Tables directly manipulated:
+--      delete - the queue's event tables, of this transaction's events
+declare
+    _ids int8[];
+    _ops text[];
+    _datas text[];
+    _there boolean := false;
+    _from int8;
+    _moved text[];
+begin
+    execute format('select array_agg(e.ev_id order by e.ev_id), array_agg("left"(e.ev_type, 1) order by e.ev_id), array_agg(e.ev_data order by e.ev_id)
+                      from %s e where e.ev_txid = txid_current() and e.ev_extra1 = $1 and e.ev_type in (''I:'' || $2, ''U:'' || $2, ''D:'' || $2)
+                           and string_to_array(e.ev_data, ''&'') @> string_to_array($3, ''&'')', i_prefix)
+       into _ids, _ops, _datas using i_extra, i_key_text, i_key;
+    if i_old is not null then
+        select min(u.id) into _from
+          from unnest(_ids) u (id)
+         where u.id > (select max(a.id) from unnest(_ids, _ops, _datas) a (id, op, data)
+                        where a.op <> 'D' and a.data = i_old and (not i_certain or a.id < _ids[cardinality(_ids)]));
+    elsif not i_absent then
+        _from := _ids[1];
+    else
+        for _n in 1 .. coalesce(cardinality(_ids), 0) loop
+            if _there or _ops[_n] = 'I' then
+                _there := _ops[_n] <> 'D';
+            elsif _n > 1 or _ops[_n] = 'U' or _datas[_n] = i_new then
+                _from := _ids[_n];
+                exit;
+            end if;
+        end loop;
+    end if;
+    if _from is null then
+        return '{}';
+    end if;
+    execute format('with gone as (
+                        delete from %s e
+                         where e.ev_txid = txid_current() and e.ev_extra1 = $1 and e.ev_type in (''I:'' || $2, ''U:'' || $2, ''D:'' || $2) and e.ev_id >= $4
+                               and string_to_array(e.ev_data, ''&'') @> string_to_array($3, ''&'')
+                        returning e.ev_id, array[e.ev_type, e.ev_data, e.ev_extra2] as event)
+                    select array_agg(g.event[n] order by g.ev_id, n) from gone g, generate_series(1, 3) n', i_prefix)
+       into _moved using i_extra, i_key_text, i_key, _from;
+    return _moved;
+end;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set jit = off set enable_seqscan = on;
+
 create or replace function pgq._capture_behind(i_queue text, i_extra text, i_taken text[])
 returns void as $$
 -- Writes the events of rows that have taken unique values, behind the one that says that these are free.
