@@ -33,12 +33,40 @@ begin
     elsif _ahead = 0 then
         return true;
     end if;
-    return coalesce(txid_status(_here + _ahead), 'committed') = 'in progress';
-exception when invalid_parameter_value then
-    -- in the future
-    return false;
+    begin
+        return coalesce(txid_status(_here + _ahead), 'committed') = 'in progress';
+    exception when invalid_parameter_value then
+        -- in the future
+        return false;
+    end;
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
+
+create or replace function pgq._capture_some(i_table oid, i_columns text[], i_row text)
+returns text as $$
+-- Writes the SQL of some columns of a row, as its event has them.
+    select pgq._capture_encode(i_table, array(select k.name from pgq._capture_columns(i_table, '{}') k where k.name <> all (i_columns)), i_row, 'careful');
+$$ language sql stable set search_path = pg_catalog, pgq, pg_temp;
+
+create or replace function pgq._capture_holders(i_table oid, i_words record, i_columns text[], i_same text, i_self text, i_command text)
+returns text as $$
+-- Writes a query for the rows x that have unique values of another: their keys, those values, and all their data, as events write it; the command
+-- that wrote them, or null where that is not to be known.
+--
+-- Parameters:
+--      i_columns   - whose values are unique
+--      i_same      - SQL: x has them
+--      i_self, i_command   - as below
+declare
+    _p pgq.trigger_plan%rowtype := i_words.plan;
+begin
+    return format('select %1$s, %2$s, %3$s, case when x.xmax operator(pg_catalog.=) ''0''::pg_catalog.xid then x.cmin::pg_catalog.text::pg_catalog.int8 end'
+                  ' from only %4$I.%5$I x where %6$s and (%7$s is null or x.ctid operator(pg_catalog.<>) %7$s)'
+                  ' and (%8$s is null or not (x.xmax operator(pg_catalog.=) ''0''::pg_catalog.xid and x.cmin operator(pg_catalog.=) %8$s))',
+                  pgq._capture_some(i_table, i_words.key_columns, 'x'), pgq._capture_some(i_table, i_columns, 'x'),
+                  pgq._capture_encode(i_table, i_words.ignored, 'x', 'careful'), _p.rel_schema, _p.rel_name, i_same, i_self, i_command);
+end;
+$$ language plpgsql stable set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
 
 create or replace function pgq._capture_again(
     i_capture pgq.capture, i_table oid, i_words record, i_old text, i_self text, i_command text,
@@ -52,31 +80,21 @@ as $$
 --      i_self      - the place of its own newest version, as SQL: null when it is gone
 --      i_command   - the command that wrote that version, as SQL: what else it wrote is logged in its order.  Null where that is not to be known
 -- Returns:
---      find        - a query for the rows that have them: their keys, what they have, and all their data, as events write it; the command that wrote
---                    them, or null where that is not to be known.  Null if there
---                    is nothing to look for
+--      find        - what pgq._capture_holders writes, a row for each, with all that it has in an array; null if there is nothing to look for
 --      freed       - an array of what the row had, an element for each unique index in which nobody else could have the same
 --      same        - SQL: OLD and NEW have the same unique values besides those of the key; null if there are no others
 --      indexed     - it takes no scan of the table
 --      certain     - see pgq._capture_equal()
 --      postponed   - two rows may have a value until the transaction ends
-declare
-    _p pgq.trigger_plan%rowtype := i_words.plan;
-    _names text[] := array(select k.name from pgq._capture_columns(i_table, '{}') k);
 begin
     if not i_words.has_key then
         return;
     end if;
-    select 'select h.key, pg_catalog.array_agg(h.has), h.data, h.wrote from (' ||
-           string_agg(format('select %s, %s, %s, case when x.xmax operator(pg_catalog.=) ''0''::pg_catalog.xid then x.cmin::pg_catalog.text::pg_catalog.int8 end from only %I.%I x where %s and (%s is null or x.ctid operator(pg_catalog.<>) %s)'
-                             ' and (%s is null or not (x.xmax operator(pg_catalog.=) ''0''::pg_catalog.xid and x.cmin operator(pg_catalog.=) %s))',
-                             pgq._capture_encode(i_table, array(select n from unnest(_names) n where n <> all (i_words.key_columns)), 'x', 'careful'),
-                             pgq._capture_encode(i_table, array(select n from unnest(_names) n where n <> all (u.columns)), 'x', 'careful'),
-                             pgq._capture_encode(i_table, i_words.ignored, 'x', 'careful'),
-                             _p.rel_schema, _p.rel_name, u.same, i_self, i_self, i_command, i_command), ' union all ' order by u.index_id)
+    select 'select h.key, pg_catalog.array_agg(h.has), h.data, h.wrote from ('
+           || string_agg(pgq._capture_holders(i_table, i_words, u.columns, u.same, i_self, i_command), ' union all ' order by u.index_id)
            || ') h (key, has, data, wrote) group by h.key, h.data, h.wrote',
-           format('pg_catalog.array_remove(array[%s], null)', string_agg(format('case when %s then %s end', u.known,
-               pgq._capture_encode(i_table, array(select n from unnest(_names) n where n <> all (u.columns)), i_old, 'careful')), ', ' order by u.index_id)),
+           format('pg_catalog.array_remove(array[%s], null)',
+                  string_agg(format('case when %s then %s end', u.known, pgq._capture_some(i_table, u.columns, i_old)), ', ' order by u.index_id)),
            bool_and(u.indexed), bool_and(u.certain), bool_or(u.postponed)
       into find, freed, indexed, certain, postponed
       from pgq._capture_uniques(i_table, i_words.ignored, i_old) u;
@@ -100,10 +118,9 @@ returns text[] as $$
 declare
     _c pgq.capture%rowtype;
     _w record;
-    _names text[] := array(select k.name from pgq._capture_columns(i_table, '{}') k);
     _e record;
     _key text;
-    _held text[];
+    _held text;
     _data text;
     _command int8;
     _taken text[] := '{}';
@@ -111,13 +128,9 @@ begin
     select * into strict _c from pgq.capture c where c.function_name = i_function and c.queue_name = i_queue;
     _w := pgq._capture_words(_c, i_table);
     for _e in select * from pgq._capture_expressions(i_table, _w.ignored) loop
-        for _key, _held, _data, _command in execute format('select %s, array[%s], %s, case when x.xmax operator(pg_catalog.=) ''0''::pg_catalog.xid then x.cmin::pg_catalog.text::pg_catalog.int8 end from only %I.%I x where %s and ($2 is null or x.ctid <> $2) and ($3 is null or not (x.xmax = ''0''::xid and x.cmin = $3))',
-                pgq._capture_encode(i_table, array(select n from unnest(_names) n where n <> all (_w.key_columns)), 'x', 'careful'),
-                pgq._capture_encode(i_table, array(select n from unnest(_names) n where n <> all (_e.columns)), 'x', 'careful'),
-                pgq._capture_encode(i_table, _w.ignored, 'x', 'careful'),
-                (_w.plan).rel_schema, (_w.plan).rel_name, _e.same) using i_old, i_self, i_command
+        for _key, _held, _data, _command in execute pgq._capture_holders(i_table, _w, _e.columns, _e.same, '$2', '$3') using i_old, i_self, i_command
         loop
-            _taken := _taken || pgq._capture_take_back(_w.prefix, i_extra, _w.key_text, _key, _held, _data, _command, i_taken || _taken);
+            _taken := _taken || pgq._capture_take_back(_w.prefix, i_extra, _w.key_text, _key, array[_held], _data, _command, i_taken || _taken);
         end loop;
     end loop;
     return _taken;
@@ -157,7 +170,7 @@ begin
     if _a.find is null then
         return '{}';
     end if;
-    execute format('select %s, %s, %s', pgq._capture_encode(i_table, array(select k.name from pgq._capture_columns(i_table, '{}') k where k.name <> all (_w.key_columns)), '($1)', 'careful'),
+    execute format('select %s, %s, %s', pgq._capture_some(i_table, _w.key_columns, '($1)'),
                    pgq._capture_encode(i_table, _w.ignored, '($1)', 'careful'), _a.freed) into _key, _data, _freed using i_old;
     _taken := pgq._capture_overtaken(_w.prefix, i_extra, _w.key_text, _key, _data, _freed, i_own);
     for _key, _held, _data, _command in execute _a.find using i_old, i_self loop

@@ -13,7 +13,7 @@ declare
     _a record := pgq._capture_again(i_capture, i_table, i_words, 'old', 'capture._self', 'capture._command');
     _taking text := pgq._capture_taking(i_capture.function_name);
     _inside text := pgq._capture_inside(i_capture.function_name);
-    _key text := pgq._capture_encode(i_table, array(select k.name from pgq._capture_columns(i_table, '{}') k where k.name <> all (i_words.key_columns)), 'old', 'careful');
+    _key text := pgq._capture_some(i_table, i_words.key_columns, 'old');
     -- of a row that was locked, or changed in a savepoint that is gone, the command is not to be known
     _known text := '(case when new.xmax operator(pg_catalog.=) ''0''::pg_catalog.xid then new.cmin::pg_catalog.text else ''4294967295'' end)';
     _note text := format('pg_catalog.set_config(%L, %s, true) is not null', _taking, _known);
@@ -93,12 +93,12 @@ begin
             perform 1 where _frees and %16$s;
         else
             -- of a row that this transaction has written itself it is not to be known when it was deleted
-            _frees := true;
-            _own := pgq._capture_own(old.xmin);
+            _frees := _last operator(pg_catalog.>=) 0 or _inside operator(pg_catalog.>=) 0;
+            _own := case when _frees then pgq._capture_own(old.xmin) end;
             _written := case when not _own then old.cmax::pg_catalog.text::pg_catalog.int8 when _inside operator(pg_catalog.>=) 0 then -1 end;
         end if;
         if _frees and %14$s and pgq._capture_may_read(tg_relid) then%4$s
-            _own := pgq._capture_own(old.xmin);
+            _own := coalesce(_own, pgq._capture_own(old.xmin));
             if _last operator(pg_catalog.>) _written or _inside operator(pg_catalog.>) _written then
                 _taken := pgq._capture_overtaken(%6$L, %7$s, %8$L, %9$s, %10$s, %11$s, _own);
             end if;%12$s

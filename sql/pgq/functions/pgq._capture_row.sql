@@ -107,7 +107,7 @@ begin
     end if;
 
     if _unseen then
-        execute 'select ' || pgq._capture_encode(i_table, array(select u.c from unnest(_p.cols, _p.is_key) u (c, is_key) where not is_key), '($1)', 'careful') into _key using i_new;
+        execute 'select ' || pgq._capture_some(i_table, array(select u.c from unnest(_p.cols, _p.is_key) u (c, is_key) where is_key), '($1)') into _key using i_new;
         _taken := pgq._capture_later((select q.queue_data_pfx from pgq.queue q where q.queue_name = i_queue), _extra, _p.key_text, _key,
                                      case when i_own and not _key_changed then _old end, _new, i_op = 'INSERT' or _key_changed, i_newest <> i_version);
     elsif i_op <> 'INSERT' then

@@ -1,5 +1,44 @@
 -- Takes events that were written too early out of the queue, and writes them behind the one that should have come first.
 
+create or replace function pgq._capture_written(i_prefix text, i_pages int4)
+returns text as $$
+-- Writes FROM and WHERE for the events e that this transaction has written about a table: $1 is ev_extra1, $2 the columns of the key as they
+-- stand in the type of events.
+--
+-- Parameters:
+--      i_pages     - look through so many pages only, where the last events are as a rule; null for all
+    select format('%s e where %s e.ev_txid = txid_current() and e.ev_extra1 = $1 and e.ev_type in (''I:'' || $2, ''U:'' || $2, ''D:'' || $2)',
+                  case when i_pages is null then i_prefix else 'only ' || t.name end,
+                  case when i_pages is null then ''
+                       else format('e.ctid >= ''(%s,0)'' and', greatest(pg_relation_size(t.name::regclass) / current_setting('block_size')::int8 - i_pages, 0)) end)
+      from (select i_prefix || '_' || q.queue_cur_table from pgq.queue q where q.queue_data_pfx = i_prefix) t (name);
+$$ language sql set search_path = pg_catalog, pgq, pg_temp;
+
+create or replace function pgq._capture_take_out(i_written text, i_extra text, i_key_text text, i_rows text[], i_since int8[])
+returns text[] as $$
+-- Takes events of rows out of the queue.
+--
+-- Parameters:
+--      i_written   - what pgq._capture_written returned
+--      i_rows      - keys, as events write them
+--      i_since     - for each, the first event
+-- Returns:
+--      type, data and ev_extra2 of each, in their order
+-- Tables directly manipulated:
+--      delete - the queue's event tables, of this transaction's events
+declare
+    _moved text[];
+begin
+    execute format('with gone as (
+                        delete from %s and exists (select 1 from unnest($3::text[], $4::int8[]) u (r, s)
+                                                    where e.ev_id >= u.s and string_to_array(e.ev_data, ''&'') @> string_to_array(u.r, ''&''))
+                        returning e.ev_id, array[e.ev_type, e.ev_data, e.ev_extra2] as event)
+                    select array_agg(g.event[n] order by g.ev_id, n) from gone g, generate_series(1, 3) n', i_written)
+       into _moved using i_extra, i_key_text, i_rows, i_since;
+    return coalesce(_moved, '{}');
+end;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set jit = off set enable_seqscan = on;
+
 create or replace function pgq._capture_take_back(i_prefix text, i_extra text, i_key_text text, i_key text, i_held text[], i_data text, i_command int8, i_taken text[])
 returns text[] as $$
 -- Takes the events out of the queue by which a row has got what it has.
@@ -20,9 +59,7 @@ returns text[] as $$
 -- Tables directly manipulated:
 --      delete - the queue's event tables, of this transaction's events
 declare
-    _table text := (select i_prefix || '_' || q.queue_cur_table from pgq.queue q where q.queue_data_pfx = i_prefix);
-    _pages int8 := pg_relation_size(_table::regclass) / current_setting('block_size')::int8;
-    _where text;
+    _pages int4;
     _e record;
     _parts oid[];
     _places tid[];
@@ -35,7 +72,7 @@ begin
     end if;
     -- what a trigger has done just now is among the last events that were written, as a rule; to look through all those of a large transaction
     -- for each of its rows would take hours
-    foreach _where in array array[format('only %s e where e.ctid >= ''(%s,0)'' and', _table, greatest(_pages - 16, 0)), format('%s e where', i_prefix)] loop
+    foreach _pages in array '{16,null}'::int4[] loop
         _parts := '{}';
         _places := '{}';
         _op := 'U';
@@ -44,9 +81,8 @@ begin
                                          -- once deleted in a savepoint that is gone, it has another number there
                                          case when e.xmax = ''0''::xid then e.cmin::text::int8 end as command,
                                          exists (select 1 from unnest($4::text[]) h where string_to_array(e.ev_data, ''&'') @> string_to_array(h, ''&'')) as has
-                                    from %s e.ev_txid = txid_current() and e.ev_extra1 = $1 and e.ev_type in (''I:'' || $2, ''U:'' || $2, ''D:'' || $2)
-                                         and string_to_array(e.ev_data, ''&'') @> string_to_array($3, ''&'')
-                                   order by e.ev_id desc', _where)
+                                    from %s and string_to_array(e.ev_data, ''&'') @> string_to_array($3, ''&'')
+                                   order by e.ev_id desc', pgq._capture_written(i_prefix, _pages))
                   using i_extra, i_key_text, i_key, i_held
         loop
             if _places = '{}' and (_e.op = 'D' or _e.data <> i_data or _e.command <= i_command) then
@@ -89,9 +125,7 @@ returns text[] as $$
 -- Tables directly manipulated:
 --      delete - the queue's event tables, of this transaction's events
 declare
-    _table text := (select i_prefix || '_' || q.queue_cur_table from pgq.queue q where q.queue_data_pfx = i_prefix);
-    _last text := format('only %s e where e.ctid >= ''(%s,0)'' and e.ev_txid = txid_current() and e.ev_extra1 = $1 and e.ev_type in (''I:'' || $2, ''U:'' || $2, ''D:'' || $2)',
-                         _table, greatest(pg_relation_size(_table::regclass) / current_setting('block_size')::int8 - 3, 0));
+    _last text := pgq._capture_written(i_prefix, 3);
     _key constant text[] := string_to_array(i_key, '&');
     _names constant text[] := array(select split_part(k, '=', 1) from unnest(_key) k);
     _ids int8[];
@@ -105,7 +139,6 @@ declare
     _next int8;
     _rows text[];
     _since int8[];
-    _moved text[];
 begin
     execute format('select array_agg(e.ev_id order by e.ev_id), array_agg("left"(e.ev_type, 1) order by e.ev_id), array_agg(e.ev_data order by e.ev_id)
                       from %s and string_to_array(e.ev_data, ''&'') && string_to_array(array_to_string($3, ''&''), ''&'')', _last)
@@ -144,13 +177,7 @@ begin
     if _rows is null then
         return '{}';
     end if;
-    execute format('with gone as (
-                        delete from %s and exists (select 1 from unnest($3::text[], $4::int8[]) u (r, s)
-                                                    where e.ev_id >= u.s and string_to_array(e.ev_data, ''&'') @> string_to_array(u.r, ''&''))
-                        returning e.ev_id, array[e.ev_type, e.ev_data, e.ev_extra2] as event)
-                    select array_agg(g.event[n] order by g.ev_id, n) from gone g, generate_series(1, 3) n', _last)
-       into _moved using i_extra, i_key_text, _rows, _since;
-    return coalesce(_moved, '{}');
+    return pgq._capture_take_out(_last, i_extra, i_key_text, _rows, _since);
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set jit = off set enable_seqscan = on;
 
@@ -178,11 +205,10 @@ declare
     _datas text[];
     _there boolean := false;
     _from int8;
-    _moved text[];
+    _written text := pgq._capture_written(i_prefix, null);
 begin
     execute format('select array_agg(e.ev_id order by e.ev_id), array_agg("left"(e.ev_type, 1) order by e.ev_id), array_agg(e.ev_data order by e.ev_id)
-                      from %s e where e.ev_txid = txid_current() and e.ev_extra1 = $1 and e.ev_type in (''I:'' || $2, ''U:'' || $2, ''D:'' || $2)
-                           and string_to_array(e.ev_data, ''&'') @> string_to_array($3, ''&'')', i_prefix)
+                      from %s and string_to_array(e.ev_data, ''&'') @> string_to_array($3, ''&'')', _written)
        into _ids, _ops, _datas using i_extra, i_key_text, i_key;
     if i_old is not null then
         select min(u.id) into _from
@@ -204,14 +230,7 @@ begin
     if _from is null then
         return '{}';
     end if;
-    execute format('with gone as (
-                        delete from %s e
-                         where e.ev_txid = txid_current() and e.ev_extra1 = $1 and e.ev_type in (''I:'' || $2, ''U:'' || $2, ''D:'' || $2) and e.ev_id >= $4
-                               and string_to_array(e.ev_data, ''&'') @> string_to_array($3, ''&'')
-                        returning e.ev_id, array[e.ev_type, e.ev_data, e.ev_extra2] as event)
-                    select array_agg(g.event[n] order by g.ev_id, n) from gone g, generate_series(1, 3) n', i_prefix)
-       into _moved using i_extra, i_key_text, i_key, _from;
-    return _moved;
+    return pgq._capture_take_out(_written, i_extra, i_key_text, array[i_key], array[_from]);
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set jit = off set enable_seqscan = on;
 

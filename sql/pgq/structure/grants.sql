@@ -37,7 +37,7 @@ begin
                 '_capture_columns', '_capture_quote', '_capture_encode', '_capture_urlencode', '_capture_code', '_capture_too_large', '_capture_row',
                 '_capture_heal', '_capture_event', '_write_capture', '_capture_words', '_capture_state', '_capture_insert', '_capture_refuse', '_capture_slow',
                 '_capture_row_code', '_capture_statement_code', '_capture_rows', '_capture_keys_changed', '_capture_key_values', '_capture_keys_twice', '_capture_insert_rows', '_capture_altered', '_capture_plan', '_capture_settings', '_capture_canonical', '_capture_enter', '_capture_leave',
-                '_capture_rest', '_capture_newest', '_capture_equal', '_capture_uniques', '_capture_equality', '_capture_expressions', '_capture_again_by_expressions', '_capture_unique_indexes', '_capture_unchanged', '_capture_taking', '_capture_inside', '_capture_own', '_capture_later', '_capture_may_read', '_capture_overtaken', '_capture_again', '_capture_again_code', '_capture_behind', '_capture_take_back', '_capture_used_again', '_capture_sample', '_capture_lost', '_capture_may_be_lost'])
+                '_capture_rest', '_capture_newest', '_capture_equal', '_capture_uniques', '_capture_equality', '_capture_expressions', '_capture_again_by_expressions', '_capture_unique_indexes', '_capture_unchanged', '_capture_taking', '_capture_inside', '_capture_own', '_capture_some', '_capture_holders', '_capture_written', '_capture_take_out', '_capture_later', '_capture_may_read', '_capture_overtaken', '_capture_again', '_capture_again_code', '_capture_behind', '_capture_take_back', '_capture_used_again', '_capture_sample', '_capture_lost', '_capture_may_be_lost'])
         ) v (role, names)
     loop
         for _grantee in
