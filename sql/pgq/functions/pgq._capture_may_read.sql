@@ -4,7 +4,10 @@ returns boolean as $$
 --
 -- To plan a query the server works out what is constant in the expressions of a table's statistics, checks and indexes, as whoever
 -- asks.  So a table with functions of users in them is not looked at.
-    select has_table_privilege(i_table, 'select') and not row_security_active(i_table)
+--
+-- Asked for single rows, so in PL/pgSQL: it keeps its plan.
+begin
+    return has_table_privilege(i_table, 'select') and not row_security_active(i_table)
        and not exists (
            select 1
              from (select 'pg_statistic_ext'::regclass::oid, s.oid from pg_statistic_ext s where s.stxrelid = i_table
@@ -17,4 +20,5 @@ returns boolean as $$
                   join pg_proc f on f.oid = case d.refclassid when 'pg_proc'::regclass then d.refobjid else p.oprcode end
                   join pg_language l on l.oid = f.prolang
             where l.lanname not in ('internal', 'c'));
-$$ language sql stable set search_path = pg_catalog, pgq, pg_temp;
+end;
+$$ language plpgsql stable set search_path = pg_catalog, pgq, pg_temp;
