@@ -90,13 +90,13 @@ begin
           from pg_catalog.pg_trigger t
          where t.tgrelid = l_rel
            and not t.tgisinternal
+           and t.tgfoid::regproc::text !~ '^pgq\._capture_([0-9]+|open)$'
          order by t.tgname
     loop
         l_sql := ' ON ' || l_parent;
         l_pos := position(l_sql in l_item.def);
         l_item.def := overlay(l_item.def placing ' ON ' || l_child from l_pos for length(l_sql));
-        -- generated capture belongs to one table; the generic trigger takes the same arguments
-        execute regexp_replace(l_item.def, ' EXECUTE FUNCTION pgq\._capture_[0-9]+\(', ' EXECUTE FUNCTION pgq.logutriga(');
+        execute l_item.def;
         if l_item.tgenabled <> 'O' then
             execute format('alter table %s %s trigger %I', l_child,
                            case l_item.tgenabled when 'D' then 'disable'
@@ -105,6 +105,26 @@ begin
                            l_item.tgname);
         end if;
     end loop;
+
+    -- Generated capture belongs to one table; the generic trigger takes the same arguments.
+    if to_regclass('pgq.capture') is not null then
+        for l_item in
+            select c.trigger_name, c.operations, max(t.tgenabled) as enabled,
+                   (select string_agg(quote_literal(a), ', ' order by nr) from unnest(c.queue_name || c.options) with ordinality u (a, nr)) as args
+              from pg_catalog.pg_trigger t
+              join pgq.capture c on format('pgq.%I()', c.function_name) = t.tgfoid::regprocedure::text
+             where t.tgrelid = l_rel
+             group by c.capture_id
+        loop
+            execute format('create trigger %I after %s on %s for each row execute function pgq.logutriga(%s)', l_item.trigger_name,
+                           concat_ws(' or ', case when l_item.operations ~ 'I' then 'insert' end, case when l_item.operations ~ 'U' then 'update' end,
+                                     case when l_item.operations ~ 'D' then 'delete' end), l_child, l_item.args);
+            if l_item.enabled <> 'O' then
+                execute format('alter table %s %s trigger %I', l_child,
+                               case l_item.enabled when 'D' then 'disable' when 'A' then 'enable always' else 'enable replica' end, l_item.trigger_name);
+            end if;
+        end loop;
+    end if;
 
     for l_item in
         select r.rulename, r.ev_enabled, pg_catalog.pg_get_ruledef(r.oid) as def

@@ -1,7 +1,8 @@
 -- ----------------------------------------------------------------------
 -- londiste.create_trigger(queue, table, trg_args, dest_table, node_type)
 --
---   Put capture on a table: a row trigger `_londiste_<queue>` and a truncate
+--   Put capture on a table: a row trigger `_londiste_<queue>`, where it is generated with
+--   two more (`~_londiste_<queue>`, `~~_londiste_<queue>`), and a truncate
 --   trigger `_londiste_<queue>_truncate`.  On a leaf they refuse changes instead
 --   of logging them.  Triggers that are as they should be are not touched.
 --
@@ -213,8 +214,8 @@ begin
           from pg_catalog.pg_trigger t
          where t.tgrelid = l_rel
            and not t.tgisinternal
-           and t.tgname in (l_base, 'zzz_' || l_base)
-           and t.tgname <> trigger_name
+           and ltrim(t.tgname, '~') in (l_base, 'zzz_' || l_base)
+           and ltrim(t.tgname, '~') <> trigger_name
            and londiste.is_replica_func(t.tgfoid)
     loop
         execute format('drop trigger %I on %s', l_own.tgname, londiste.quote_fqname(l_dest));
@@ -230,7 +231,8 @@ begin
             and pgq._capture_possible(l_rel, l_args)
         then
             perform pgq._capture_allow(l_rel);
-            l_func := pgq._capture_register(i_queue_name, l_own.nspname, l_own.relname, trigger_name, l_args[2:], l_failure, l_form);
+            l_func := pgq._capture_register(i_queue_name, l_own.nspname, l_own.relname, trigger_name, l_args[2:], l_failure, l_form,
+                concat(case when l_type & 4 <> 0 then 'I' end, case when l_type & 16 <> 0 then 'U' end, case when l_type & 8 <> 0 then 'D' end));
         end if;
         if l_func in ('logutriga', 'sqltriga', 'jsontriga') and (l_form = 'statement' or l_failure = 'mark') then
             ret_code := 400;
@@ -241,11 +243,14 @@ begin
             perform pgq._capture_check_statement(i_queue_name || l_args[2:]);
             perform pgq._capture_triggers(l_rel, trigger_name, l_form, l_func, l_args,
                 case l_type & 28 when 28 then 'insert or update or delete' else 'some' end);
+        elsif l_func ~ '^_capture_' then
+            perform pgq._capture_triggers(l_rel, trigger_name, l_form, l_func, l_args,
+                concat_ws(' or ', case when l_type & 4 <> 0 then 'insert' end, case when l_type & 16 <> 0 then 'update' end, case when l_type & 8 <> 0 then 'delete' end));
         else
-            perform pgq._capture_drop_statement(l_rel, trigger_name);
+            perform pgq._capture_drop_triggers(l_rel, trigger_name, 'generic');
         end if;
     end if;
-    if l_form <> 'statement' then
+    if l_func in ('logutriga', 'sqltriga', 'jsontriga') then
         perform londiste._make_trigger(l_rel, trigger_name, l_type::int2, l_func, l_args);
     end if;
     if l_func in ('logutriga', 'sqltriga', 'jsontriga') and l_own.nspname is not null then

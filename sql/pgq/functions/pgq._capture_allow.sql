@@ -1,9 +1,6 @@
 create or replace function pgq._capture_allow(i_table oid)
 returns void as $$
--- Lets the owner of PgQ read a table that its functions capture.  As whoever puts capture on the table.
---
--- It has to find the table's types (USAGE of the schema), and to see whether a row has been changed again (SELECT; where that cannot be
--- granted, it takes events as they come).
+-- Lets the owner of PgQ find the types of a table that its functions capture: USAGE of the schema.  As whoever puts capture on the table.
 --
 -- Errors:
 --      insufficient_privilege without USAGE
@@ -21,14 +18,6 @@ begin
             raise exception 'role %, the owner of PgQ, may not use schema %', _owner, _schema
                 using errcode = 'insufficient_privilege', hint = format('Let the owner of the schema run: grant usage on schema %I to %I', _schema, _owner);
         end if;
-    end if;
-    if not has_table_privilege(_owner, i_table, 'select') then
-        begin
-            execute format('grant select on table %s to %I', i_table::regclass, _owner);
-        exception when insufficient_privilege then
-            raise notice 'role %, the owner of PgQ, may not read table %: changes that triggers make to rows of the same statement may be logged out of order',
-                _owner, i_table::regclass using hint = format('Run: grant select on table %s to %I', i_table::regclass, _owner);
-        end;
     end if;
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;

@@ -1,5 +1,5 @@
 create or replace function pgq._capture_intact(
-    i_table regclass, i_name text, i_last_attnum int2, i_key_index oid, i_identity_index oid, i_key text[], i_columns text[], i_types oid[], i_uniques oid[])
+    i_table regclass, i_name text, i_last_attnum int2, i_key_index oid, i_identity_index oid, i_key text[], i_columns text[], i_types oid[], i_uniques oid[], i_root oid)
 returns boolean as $$
 -- Whether a table still has the structure that its capture was generated for.
 --
@@ -7,7 +7,7 @@ returns boolean as $$
 -- table was altered, by the session or another, and only then does this run.  The result outlives the transaction, hence nothing in
 -- here may look through a snapshot: these functions read the system caches, and so does the parser.  (The search for a first
 -- primary key does: it matters only where the key is not the replica identity, and pgq._capture_state looks again.  That for a new unique
--- index does: it matters only where triggers use freed values again, and the next change of the table has it looked for anew.)
+-- index does: a transaction that is older than the index does not see it, and the next change of the table has it looked for anew.)
 --
 -- Parameters:
 --      i_name          - schema.table, quoted as regclass writes it; a renamed schema makes all plans anew, too
@@ -17,6 +17,7 @@ returns boolean as $$
 --      i_columns       - names of all columns
 --      i_types         - their types
 --      i_uniques       - its unique indexes
+--      i_root          - the partitioned table that it is a part of, 0 for none
 declare
     _column text;
     _types oid[];
@@ -24,6 +25,7 @@ declare
 begin
     if i_table::pg_catalog.text <> i_name
        or pg_catalog.has_column_privilege(i_table, (i_last_attnum + 1)::pg_catalog.int2, 'select') is not null
+       or i_root <> coalesce(pg_catalog.pg_partition_root(i_table)::pg_catalog.oid, 0)
        or i_identity_index is distinct from coalesce(pg_catalog.pg_get_replica_identity_index(i_table), 0::pg_catalog.oid) then
         return false;
     end if;

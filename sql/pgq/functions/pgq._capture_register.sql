@@ -1,7 +1,10 @@
 create or replace function pgq._capture_register(
-    i_queue text, i_schema name, i_table name, i_trigger name, i_options text[], i_failure text, i_form text)
+    i_queue text, i_schema name, i_table name, i_trigger name, i_options text[], i_failure text, i_form text, i_operations text)
 returns name as $$
 -- Notes that a table is captured, and writes its function.
+--
+-- Parameters:
+--      i_operations    - letters of I, U, D
 --
 -- Returns:
 --      name of the function in schema pgq
@@ -16,10 +19,10 @@ begin
       where (c.queue_name, c.rel_schema, c.rel_name, c.trigger_name) is distinct from (i_queue, i_schema, i_table, i_trigger)
         and not exists (select 1 from pg_trigger t where t.tgfoid = to_regprocedure(format('pgq.%I()', c.function_name)));
 
-    insert into pgq.capture as c (queue_name, rel_schema, rel_name, trigger_name, options, function_name, failure, form)
-        values (i_queue, i_schema, i_table, i_trigger, i_options, '', i_failure, i_form)
+    insert into pgq.capture as c (queue_name, rel_schema, rel_name, trigger_name, options, function_name, failure, form, operations)
+        values (i_queue, i_schema, i_table, i_trigger, i_options, '', i_failure, i_form, i_operations)
         on conflict (queue_name, rel_schema, rel_name, trigger_name)
-            do update set options = excluded.options, failure = excluded.failure, form = excluded.form, lost_since = null, lost_reason = null
+            do update set options = excluded.options, failure = excluded.failure, form = excluded.form, operations = excluded.operations, lost_since = null, lost_reason = null
         returning * into _c;
     if _c.function_name = '' then
         -- after a restore the numbers may begin again while functions are still there

@@ -11,7 +11,7 @@ begin
     -- the plan is seen through the snapshot, its name too; a regclass is written from the system cache
     if not pgq._capture_intact(i_table, format('%I.%I', _p.rel_schema, _p.rel_name), _p.last_attnum, _p.key_index, _p.identity_index, _p.key_names,
                                array(select k.name from pgq._capture_columns(i_table, '{}') k order by k.nr), _p.types,
-                               pgq._capture_unique_indexes(i_table)) then
+                               pgq._capture_unique_indexes(i_table), coalesce(pg_partition_root(i_table)::oid, 0)) then
         raise serialization_failure using
             message = format('table %s was altered after the snapshot of this transaction was taken', i_table::regclass),
             hint = 'Run the transaction again.';
@@ -26,21 +26,15 @@ end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
 
 create or replace function pgq._capture_row(
-    i_queue text, i_function name, i_table oid, i_op text, i_options text[], i_new record, i_old record, i_newest tid, i_version tid, i_own boolean)
+    i_queue text, i_function name, i_table oid, i_op text, i_options text[], i_new record, i_old record, i_numbers int8[])
 returns void as $$
 -- Writes the event of one row from the structure its table has now.
 --
 -- Generated capture comes here when the table is no longer what the code was written for: it was altered or renamed, is restored from
 -- a dump, or the function was put on another table.  Slow, so the code is written anew on the way, where nobody else does.
--- It also comes here when the row was changed again, by a trigger or function inside the statement, before this event could
--- be written.  The events of those changes are in the queue already; what follows them must not take the row back:
--- this event is written with what the row is now, and not at all if it is gone or has got another key.  (Where the row may not be looked at, it is written
--- before those.)
 --
 -- Parameters:
---      i_newest    - null, or the newest version of a row that was changed again
---      i_version   - the version of i_new
---      i_own       - i_old was written by this transaction
+--      i_numbers   - of the event, or of the delete and the insert of a changed key; null for the next ones
 --
 -- Errors:
 --      those of pgq._capture_plan; primary key update not allowed (deferrable key); a row larger than 1 GB
@@ -55,29 +49,13 @@ declare
     _key_changed boolean := false;
     _ignored_changed boolean;
     _same_key text;
-    _row record;
-    _self tid := i_version;
-    _unseen boolean := i_newest is not null and not pgq._capture_may_read(i_table);
-    _key text;
-    _taken text[] := '{}';
 begin
     _same_key := coalesce((
         select string_agg(format('format(''%%s'', ($1).%1$I) collate "C" = format(''%%s'', ($2).%1$I)', c), ' and ')
           from unnest(_p.cols, _p.is_key) u (c, is_key) where is_key), 'true');
-    if i_newest is not null and not _unseen then
-        execute format('select true as here, t as now from only %s t where t.ctid = $2 and %s',
-                       i_table::regclass, replace(_same_key, '($2)', '(t)'))
-           into _row using i_new, i_newest;
-        _self := case when _row.here then i_newest end;
-    end if;
-
     begin
         if i_op <> 'DELETE' then
-            if i_newest is null or _unseen then
-                execute 'select ' || _encode into _new using i_new;
-            elsif _row.here then
-                execute 'select ' || _encode into _new using _row.now;
-            end if;
+            execute 'select ' || _encode into _new using i_new;
         end if;
         if i_op <> 'INSERT' then
             execute 'select ' || _encode into _old using i_old;
@@ -106,60 +84,19 @@ begin
                          'Make it NOT DEFERRABLE, or delete and insert.';
     end if;
 
-    if _unseen then
-        execute 'select ' || pgq._capture_some(i_table, array(select u.c from unnest(_p.cols, _p.is_key) u (c, is_key) where is_key), '($1)') into _key using i_new;
-        _taken := pgq._capture_later((select q.queue_data_pfx from pgq.queue q where q.queue_name = i_queue), _extra, _p.key_text, _key,
-                                     case when i_own and not _key_changed then _old end, _new, i_op = 'INSERT' or _key_changed, i_newest <> i_version);
-    elsif i_op <> 'INSERT' then
-        _taken := pgq._capture_used_again(i_queue, i_function, i_table, i_old, i_own, _self, _extra);
-    end if;
     if _key_changed or i_op = 'DELETE' then
-        perform pgq.insert_event_raw(i_queue, null, now(), null, null, 'D:' || _p.key_text, _old, _extra, null, null, null);
+        perform pgq.insert_event_raw(i_queue, i_numbers[1], now(), null, null, 'D:' || _p.key_text, _old, _extra, null, null, null);
     end if;
-    if _new is not null then
-        perform pgq.insert_event_raw(i_queue, null, now(), null, null, case when _key_changed then 'I' else "left"(i_op, 1) end || ':' || _p.key_text, _new, _extra,
+    if i_op <> 'DELETE' then
+        perform pgq.insert_event_raw(i_queue, i_numbers[case when _key_changed then 2 else 1 end], now(), null, null,
+                                     case when _key_changed then 'I' else "left"(i_op, 1) end || ':' || _p.key_text, _new, _extra,
                                      case when _o.backup and i_op = 'UPDATE' and not _key_changed then _old end, null, null);
     end if;
-    perform pgq._capture_behind(i_queue, _extra, _taken);
-    if i_op <> 'DELETE' then
-        -- the command is not to be known from the record
-        perform set_config(pgq._capture_taking(i_function), '4294967295', true);
-        perform set_config(pgq._capture_inside(i_function), '4294967295', true) where pg_trigger_depth() > 1;
-    end if;
-
-    if i_newest is null then
-        perform pgq._capture_heal(i_queue, i_function, i_table);
-    end if;
+    perform pgq._capture_heal(i_queue, i_function, i_table);
 end;
 $$ language plpgsql
    set search_path = pg_catalog, pg_temp set DateStyle = 'ISO' set IntervalStyle = 'iso_8601'
    set extra_float_digits = 1 set bytea_output = 'hex' set lc_monetary = 'C' set standard_conforming_strings = on;
-
-create or replace function pgq._capture_newest(i_table oid, i_version tid)
-returns tid as $$
--- Whether a row of this transaction has been changed again since a version of it was written.
---
--- To be asked where xmax of the version is set, which a lock (of a foreign key) does as well.
---
--- Returns:
---      null if it is the row's version now, or if that is not to be known because the owner of PgQ has no right to read the table;
---      else the newest version; i_version itself when the row is gone, or may be gone where the owner of PgQ looks at no rows
-declare
-    _current boolean;
-begin
-    if not pg_catalog.has_table_privilege(i_table, 'select') then
-        return null;
-    elsif not pgq._capture_may_read(i_table) then
-        -- plans nothing
-        return pg_catalog.currtid2(i_table::pg_catalog.regclass::text, i_version);
-    end if;
-    execute pg_catalog.format('select true from only %s t where t.ctid = $1', i_table::pg_catalog.regclass) into _current using i_version;
-    if _current then
-        return null;
-    end if;
-    return pg_catalog.currtid2(i_table::pg_catalog.regclass::text, i_version);
-end;
-$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
 
 create or replace function pgq._capture_heal(i_queue text, i_function name, i_table oid)
 returns void as $$

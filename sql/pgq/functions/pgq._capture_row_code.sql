@@ -8,7 +8,11 @@ returns text as $$
 --
 -- What one row per transaction costs is the number of expressions, and of the function calls in them, that are set up;
 -- what a row of many costs is the same number, evaluated.  So all that is needed for the usual row comes first and in as
--- few as possible; RETURN NEW is no expression, RETURN NULL is one.
+-- few as possible; RETURN NEW is no expression.
+--
+-- It is called by AFTER INSERT, by BEFORE UPDATE OR DELETE, and by AFTER UPDATE OR DELETE for what the second left to the third (or for
+-- everything, by a trigger of an older installation): pgq._capture_order.sql says why.  A BEFORE trigger that returns null keeps the change
+-- from being made, so nothing here returns null.
 --
 -- Returns:
 --      PL/pgSQL
@@ -19,47 +23,31 @@ declare
     _state text;
     _rows text := '';
     _op text;
+    _same text;
     _refuse text := '';
-    _refuse_usual text;
     _careful_update text := '';
-    _too_large text;
     _leave text;
-    _again record;
     _code text;
 begin
     _w := pgq._capture_words(i_capture, i_table);
-    _again := pgq._capture_again_code(i_capture, i_table, _w);
     _state := _w.prefix || '_state_seq';
     _leave := pgq._capture_leave(_w.needs);
-    if not _w.has_key then
-        _refuse := pgq._capture_refuse(i_capture, _leave, 'Update/Delete on table without pkey',
-            'object_not_in_prerequisite_state', 'Table: ' || i_table::regclass, 'Add a primary key, or give pkey=.');
-        _refuse_usual := pgq._capture_refuse(i_capture, '', 'Update/Delete on table without pkey',
-            'object_not_in_prerequisite_state', 'Table: ' || i_table::regclass, 'Add a primary key, or give pkey=.');
-    end if;
-    _too_large := case i_capture.failure when 'mark'
-        then format('perform pgq._capture_lost(%L, sqlerrm); %s return null;', i_capture.function_name, _leave)
-        else 'perform pgq._capture_too_large(tg_relid, sqlerrm);' end;
+    _same := concat_ws(' and ', coalesce(_w.same_key, 'true'), _w.same_claims);
 
     -- the usual row: one block for each operation
     foreach _op in array '{INSERT,UPDATE,DELETE}'::text[] loop
         _rows := _rows || format($code$
-    %s (case when _state operator(pg_catalog.>=) 0 then tg_op operator(pg_catalog.=) %L end) then%s$code$,
-            case _op when 'INSERT' then 'if' else 'elsif' end, _op,
-            case when _op <> 'INSERT' and not _w.has_key then E'\n        ' || _refuse_usual
-                 when _op = 'UPDATE' and (_w.ignored <> '{}' or _w.backup) then E'\n        null;'
-                 -- null where there is no quick way
-                 else coalesce(E'\n        _data := ' || case _op
-                         when 'INSERT' then 'case when new.xmax operator(pg_catalog.=) ''0''::pg_catalog.xid and ' || _again.takes || ' then '
-                              || pgq._capture_encode(i_table, _w.ignored, 'new', 'quick', i_capture.chars) || ' end'
-                         when 'UPDATE' then 'case when new.xmax operator(pg_catalog.=) ''0''::pg_catalog.xid' || coalesce(' and ' || _w.same_key, '') || coalesce(' and ' || _again.same, '') || ' then '
-                              || pgq._capture_encode(i_table, _w.ignored, 'new', 'quick', i_capture.chars) || ' end'
-                         else pgq._capture_encode(i_table, _w.ignored, 'old', 'quick', i_capture.chars) end || ';'
-                      || pgq._capture_insert(i_capture, _w.prefix, _w.tables, quote_literal("left"(_op, 1) || ':' || _w.key_text), _w.extra, false), E'\n        null;') end);
+    %s (case when _state operator(pg_catalog.>=) 0%s then tg_op operator(pg_catalog.=) %L end) then%s$code$,
+            case _op when 'INSERT' then 'if' else 'elsif' end, case _op when 'INSERT' then '' else ' and tg_when operator(pg_catalog.=) ''BEFORE''' end, _op,
+            pgq._capture_usual(i_capture, i_table, _w, _op, _same));
     end loop;
     _rows := _rows || E'\n    end if;';
 
     -- an update, value by value
+    if not _w.has_key then
+        _refuse := pgq._capture_refuse(i_capture, _leave || ' exit slow;', 'Update/Delete on table without pkey',
+            'object_not_in_prerequisite_state', 'Table: ' || i_table::regclass, 'Add a primary key, or give pkey=.');
+    end if;
     if _w.ignored <> '{}' or _w.backup then
         _careful_update := E'\n                _old_data := ' || pgq._capture_encode(i_table, _w.ignored, 'old', 'careful') || ';';
     end if;
@@ -70,115 +58,169 @@ begin
         _careful_update := _careful_update || format(E'\n                if not (%s) then\n                    %s_old_data := %s;\n                    _key_changed := true;\n                end if;',
             _w.same_key,
             case when _w.swappable
-                 then pgq._capture_refuse(i_capture, _leave, 'primary key update not allowed: the key is deferrable', 'feature_not_supported', 'Table: ' || i_table::regclass,
+                 then pgq._capture_refuse(i_capture, _leave || ' exit slow;', 'primary key update not allowed: the key is deferrable', 'feature_not_supported', 'Table: ' || i_table::regclass,
                         'Rows may exchange a deferrable key, which no order of events can repeat. Make it NOT DEFERRABLE, or delete and insert.') || ' ' else '' end,
             pgq._capture_encode(i_table, _w.ignored, 'old', 'careful'));
     end if;
 
     _code := format($code$
--- Generated by pgq.capture_table() for table %s, queue %s.
--- _state: what the sequence of the queue says;  -1 nothing to do;  -2 the table was altered;  -3 with care;  -4 others may have taken unique values
+-- Generated by pgq.capture_table() for table %1$s, queue %2$s.
+-- _state: what the sequence of the queue says;  -1 nothing to do;  -2 the table was altered;  -3 with care;  -4 another BEFORE trigger follows
 declare
-    -- An AFTER ROW trigger has its transaction id, so the state is read after it; the state is no matter of snapshots: docs/design/rotation.md
-    _state pg_catalog.int8 := %s;
+    -- A trigger for rows has its transaction id, so the state is read after it; the state is no matter of snapshots: docs/design/rotation.md
+    _state pg_catalog.int8 := %3$s;
     _data pg_catalog.text;
-    _taken pg_catalog.text[];
-begin
-loop%s
+begin%4$s
 
     -- anything else; the usual row does not pay for these variables
+    <<slow>>
     declare
     _old_data pg_catalog.text;
     _style pg_catalog.text;
     _settings pg_catalog.text[];
     _key_changed pg_catalog.bool;
     _nothing pg_catalog.bool;
-    _newest pg_catalog.tid;
+    _numbers pg_catalog.int8[];
+    _taken pg_catalog.text[];
     begin
     if _state operator(pg_catalog.=) -1 then
-        return null;
-    elsif tg_op operator(pg_catalog.=) 'DELETE' then
-        null;
-    elsif new.xmax operator(pg_catalog.<>) '0'::pg_catalog.xid then
-        _newest := pgq._capture_newest(tg_relid, new.ctid);
-    end if;
-    if _state operator(pg_catalog.=) -2 or _newest is not null then
-        %s
-        return null;
-    end if;
-%s    if _state operator(pg_catalog.>=) 0 then
-        if tg_op operator(pg_catalog.=) 'INSERT' then
-            _data := pgq._capture_rest(%s);
-        elsif tg_op operator(pg_catalog.=) 'UPDATE' then
-            _data := pgq._capture_rest(%s);
-        else
-            _data := pgq._capture_rest(%s);
+        exit slow;
+    elsif tg_op operator(pg_catalog.=) 'INSERT' then
+        if new.xmax operator(pg_catalog.<>) '0'::pg_catalog.xid then
+            _numbers := pgq._capture_numbers(%5$L, tg_relid, new.ctid, 'I', %6$s);
+        end if;
+    elsif tg_when operator(pg_catalog.<>) 'BEFORE' then
+        _numbers := pgq._capture_numbers(%5$L, tg_relid, old.ctid, pg_catalog."left"(tg_op, 1), %6$s);
+        if _numbers is null and tg_name operator(pg_catalog.=) %28$L then
+            -- a row that moves to another partition: its update was left to this trigger and never came, its delete is written
+            exit slow;
         end if;
     else
-        %s
-        _state := pg_catalog.pg_sequence_last_value(%L);
+        if pg_catalog.age(old.xmin) operator(pg_catalog.<=) 0 then
+            perform pgq._capture_first(%5$L, tg_relid, old.ctid, %6$s);
+        end if;
+        if tg_op operator(pg_catalog.=) 'UPDATE' then
+            if (case when _state operator(pg_catalog.>=) 0 then %7$s else true end) then
+                perform pgq._capture_leave_to_after(%5$L, tg_relid, old.ctid, tg_op, %6$s);
+                exit slow;
+            end if;
+        elsif _state operator(pg_catalog.=) -2 or _state operator(pg_catalog.=) -4 then
+            perform pgq._capture_leave_to_after(%5$L, tg_relid, old.ctid, tg_op, %6$s);
+            exit slow;
+        end if;
+    end if;
+    if _state operator(pg_catalog.=) -2 then
+        %8$s
+        exit slow;
+    end if;
+    if _state operator(pg_catalog.>=) 0 then
+        if tg_op operator(pg_catalog.=) 'INSERT' then
+            _data := pgq._capture_rest(%9$s);
+        elsif tg_op operator(pg_catalog.=) 'UPDATE' then
+            _data := pgq._capture_rest(%10$s);
+        else
+            _data := pgq._capture_rest(%11$s);
+        end if;
+    else
+        %12$s
+        _state := pg_catalog.pg_sequence_last_value(%13$L);
     end if;
     if _data is null then
         begin
             if tg_op operator(pg_catalog.=) 'INSERT' then
-                _data := %s;
+                _data := %14$s;
             elsif tg_op operator(pg_catalog.=) 'UPDATE' then
-                %s
-                _data := %s;%s
+                %15$s
+                _data := %14$s;%16$s
             else
-                %s
-                _data := %s;
+                %15$s
+                _data := %17$s;%18$s
             end if;
         exception when program_limit_exceeded or internal_error or out_of_memory then
-            %s
+            %19$s
         end;
-        %s
-        if _key_changed or _taken operator(pg_catalog.<>) '{}' then
-            if _key_changed or tg_op operator(pg_catalog.=) 'DELETE' then
-                perform pgq._capture_event(%L, %L, case when _key_changed then _old_data else _data end, %s, null);
-            end if;
-            if tg_op operator(pg_catalog.<>) 'DELETE' then
-                perform pgq._capture_event(%L, case when _key_changed then %L else %L end, _data, %s, case when _key_changed then null else %s end);
-            end if;
-            perform pgq._capture_behind(%L, %s, _taken);
-            return null;
+        %20$s
+        if _key_changed then
+            perform pgq._capture_event(%21$L, _numbers[1], %22$L, _old_data, %23$s, null);
+            perform pgq._capture_event(%21$L, _numbers[2], %24$L, _data, %23$s, null);
+            exit slow;
         elsif _nothing then
-            return null;
+            exit slow;
         end if;
     end if;
-%s
-    perform pgq._capture_event(%L, pg_catalog."left"(tg_op, 1) operator(pg_catalog.||) %L, _data, %s, %s);
-    return null;
+    if _taken is null then%25$s
+    end if;
+    perform pgq._capture_event(%21$L, _numbers[1], pg_catalog."left"(tg_op, 1) operator(pg_catalog.||) %26$L, _data, %23$s, %27$s);
+    perform pgq._capture_behind(%21$L, %23$s, _taken);
     end;
-end loop;
+    if tg_op operator(pg_catalog.=) 'DELETE' then
+        return old;
+    end if;
+    return new;
 end;
 $code$,
         replace(replace(_w.full_name, E'\n', ' '), E'\r', ' '),
         replace(replace(i_capture.queue_name, E'\n', ' '), E'\r', ' '),
-        pgq._capture_state(i_capture, i_table, _w, _again.asked),
+        pgq._capture_state(i_capture, i_table, _w),
         _rows,
-        -- altered, or no longer the newest version
-        pgq._capture_slow(i_capture), _again.again,
+        i_capture.function_name, _w.sequence,
+        -- whether an update is left to the AFTER trigger
+        case when _w.late then 'true' else format('not (%s)', _same) end,
+        pgq._capture_slow(i_capture),
         -- chain
         coalesce(pgq._capture_encode(i_table, _w.ignored, 'new', 'chain'), 'null'),
         case when _w.ignored <> '{}' or _w.backup then 'null'
              else coalesce('case when ' || coalesce(_w.same_key, 'true') || ' then ' || pgq._capture_encode(i_table, _w.ignored, 'new', 'chain') || ' end', 'null') end,
-        coalesce(pgq._capture_encode(i_table, _w.ignored, 'old', 'chain'), 'null'),
+        case when _w.swappable then 'null' else coalesce(pgq._capture_encode(i_table, _w.ignored, 'old', 'chain'), 'null') end,
         -- with care
         pgq._capture_enter(_w.needs), _state,
         -- careful
         pgq._capture_encode(i_table, _w.ignored, 'new', 'careful'),
-        _refuse, pgq._capture_encode(i_table, _w.ignored, 'new', 'careful'), _careful_update,
-        _refuse, pgq._capture_encode(i_table, _w.ignored, 'old', 'careful'),
-        _too_large,
+        _refuse, _careful_update,
+        pgq._capture_encode(i_table, _w.ignored, 'old', 'careful'),
+        case when _w.swappable
+             then format(E'\n                _taken := pgq._capture_postponed(%L, %s, %L, %s, pg_catalog.age(old.xmin) operator(pg_catalog.<=) 0);', _w.prefix, _w.extra, _w.key_text,
+                         pgq._capture_encode(i_table, array(select k.name from pgq._capture_columns(i_table, '{}') k where k.name <> all (_w.key_columns)), 'old', 'careful'))
+             else '' end,
+        -- a row too large
+        case i_capture.failure when 'mark'
+             then format('perform pgq._capture_lost(%L, sqlerrm); %s exit slow;', i_capture.function_name, _leave)
+             else 'perform pgq._capture_too_large(tg_relid, sqlerrm);' end,
         _leave,
-        -- key changed, or values taken
-        i_capture.queue_name, 'D:' || _w.key_text, _w.extra,
-        i_capture.queue_name, 'I:' || _w.key_text, 'U:' || _w.key_text, _w.extra, case when _w.backup then '_old_data' else 'null' end,
-        i_capture.queue_name, _w.extra,
+        i_capture.queue_name, 'D:' || _w.key_text, _w.extra, 'I:' || _w.key_text,
         -- write
-        pgq._capture_insert(i_capture, _w.prefix, _w.tables, format('pg_catalog."left"(tg_op, 1) operator(pg_catalog.||) %L', ':' || _w.key_text), _w.extra, _w.backup),
-        i_capture.queue_name, ':' || _w.key_text, _w.extra, case when _w.backup then '_old_data' else 'null' end);
+        pgq._capture_insert(i_capture, _w, format('pg_catalog."left"(tg_op, 1) operator(pg_catalog.||) %L', ':' || _w.key_text), _w.backup,
+                            format('case when _numbers is null then pg_catalog.nextval(%1$s) else _numbers[1] end', _w.sequence), 'exit slow;'),
+        ':' || _w.key_text, case when _w.backup then '_old_data' else 'null' end,
+        '~~' || i_capture.trigger_name);
     return _code;
+end;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
+
+create or replace function pgq._capture_usual(i_capture pgq.capture, i_table oid, i_words record, i_op text, i_same text)
+returns text as $$
+-- Statements that write the usual row of one operation, and return; a row for which they find no data falls through.
+--
+-- Parameters:
+--      i_words     - what pgq._capture_words returned
+--      i_same      - SQL: an update that may be written before it is made
+declare
+    _row constant text := case i_op when 'DELETE' then 'old' else 'new' end;
+    _quick text := pgq._capture_encode(i_table, i_words.ignored, _row, 'quick', i_capture.chars);
+    _when text;
+begin
+    if i_op <> 'INSERT' and not i_words.has_key then
+        return E'\n        ' || pgq._capture_refuse(i_capture, format('return %s;', _row), 'Update/Delete on table without pkey',
+            'object_not_in_prerequisite_state', 'Table: ' || i_table::regclass, 'Add a primary key, or give pkey=.');
+    elsif _quick is null or i_op = 'UPDATE' and (i_words.ignored <> '{}' or i_words.backup or i_words.late) or i_op = 'DELETE' and i_words.swappable then
+        return E'\n        null;';
+    end if;
+    _when := case when i_op = 'INSERT' then 'new.xmax operator(pg_catalog.=) ''0''::pg_catalog.xid'
+                  else concat_ws(' and ', case i_op when 'UPDATE' then i_same end,
+                                 -- of what is older than this transaction, nothing is still to be written
+                                 format('(pg_catalog.age(old.xmin) operator(pg_catalog.>) 0 or pgq._capture_first(%L, tg_relid, old.ctid, %s))',
+                                        i_capture.function_name, i_words.sequence)) end;
+    return format(E'\n        _data := case when %s then %s end;', _when, _quick)
+        || pgq._capture_insert(i_capture, i_words, quote_literal("left"(i_op, 1) || ':' || i_words.key_text), false, null, format('return %s;', _row));
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;

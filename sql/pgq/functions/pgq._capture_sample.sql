@@ -1,41 +1,40 @@
-create or replace function pgq._capture_sample(i_table oid, i_ignored text[], out chars text, out sampled int4)
+create or replace function pgq._capture_sample(i_capture pgq.capture, i_table oid, i_ignored text[], out chars text, out sampled int4, out due int8)
 as $$
--- Characters that the texts of a table consist of besides plain ones, from a look at a thousand rows.
+-- Characters that the texts of a table consist of besides plain ones, from a look at a thousand of its events.
 --
 -- The quick way of generated capture encodes these too: names in Estonian, addresses with "&".  With hundreds of them, as Chinese has, it would be
 -- slower than the ways that encode what they find; and a character that only few rows have is not worth asking each row for it.
 --
+-- At events, not at the table: to plan a query the server works out what is constant in the expressions of a table's statistics, checks
+-- and indexes, as whoever asks, and this is the owner of PgQ.
+--
 -- Returns:
 --      chars       - the frequent ones first; empty if fewer than one row in twenty would go the quick way for them
---      sampled     - rows the table has, up to a thousand; -1 if it may not be read or has no quick way
+--      sampled     - events found, up to a thousand; -1 if the table has no quick way
+--      due         - when another look is worth it: number of an event; null for never
 declare
-    _values text;
-    _rows float4 := (select c.reltuples from pg_class c where c.oid = i_table);
+    _q pgq.queue%rowtype;
+    _name text := coalesce(pgq._capture_constant(i_capture.options, 'ev_extra1'), (pgq._trigger_plan(i_table, 'logutriga', i_capture.queue_name || i_capture.options)).table_text);
+    _pages int8;
 begin
     chars := '';
     sampled := -1;
-    if not pgq._capture_may_read(i_table)
-       or exists (select 1 from pgq._capture_columns(i_table, i_ignored) k where k.kind = 'x' and not k.ignored) then
+    select * into _q from pgq.queue q where q.queue_name = i_capture.queue_name;
+    if not found or exists (select 1 from pgq._capture_columns(i_table, i_ignored) k where k.kind = 'x' and not k.ignored) then
         return;
     end if;
-    -- concat() takes 100 values; large ones are left where they are
-    select string_agg('concat(' || p.piece || ')', ' || ') into _values
-      from (select string_agg(format('case when %2$s(t.%1$s) < 2000 then t.%1$s end', k.ident,
-                                      case k.kind when 't' then 'octet_length' else 'pg_column_size' end), ', ') as piece
-              from pgq._capture_columns(i_table, i_ignored) k
-                   join pg_attribute a on a.attrelid = i_table and a.attname = k.name
-             where not k.ignored and (k.kind in ('t', 'c') or a.atttypid = 'jsonb'::regtype)
-             group by k.nr / 90) p;
-    if _values is null then
-        return;
-    end if;
+    select sum(pg_relation_size(i.inhrelid)) / current_setting('block_size')::int8 into _pages
+      from pg_inherits i where i.inhparent = _q.queue_data_pfx::regclass;
     execute format($sql$
         with texts as materialized (
-            select row_number() over () as nr, %s as v from (select * from only %s tablesample system (%s) limit 1000) t
+            select row_number() over () as nr, e.ev_data as v
+              from (select s.ev_data from %s s tablesample system (%s)
+                     where s.ev_extra1 = $1 and s.ev_type ~ '^[IUD]:' and octet_length(s.ev_data) < 20000 order by s.ev_id desc limit 1000) e
         ), found as materialized (
             select t.nr, array(select distinct c
-                                 from regexp_split_to_table(regexp_replace(t.v, '[A-Za-z0-9_. ,@/-]+' collate "C", '', 'g'), '') c
-                                where c <> '') as chars
+                                 from regexp_matches(t.v, '(?:%%[0-9a-f][0-9a-f])+', 'g') m,
+                                      regexp_split_to_table(convert_from(decode(replace(m[1], '%%', ''), 'hex'), getdatabaseencoding()), '') c
+                                where c !~ '^[A-Za-z0-9_. ,@/-]$' collate "C") as chars
               from texts t
         ), chosen as materialized (
             select array_agg(f.c order by f.n desc, f.c collate "C") as chars
@@ -50,28 +49,29 @@ begin
                     then array_to_string(c.chars, '') end,
                (select count(*) from texts)
           from chosen c
-        $sql$, _values, i_table::regclass, case when _rows > 50000 then 100.0 * 5000 / _rows else 100 end)
-       into chars, sampled;
+        $sql$, _q.queue_data_pfx, least(100, 100000.0 / greatest(_pages, 1)))
+       into chars, sampled using _name;
     chars := coalesce(chars, '');
-    sampled := greatest(sampled, least(_rows, 1000));
+    if sampled < 1000 then
+        due := coalesce(pg_sequence_last_value(_q.queue_event_seq::regclass), 0);
+        due := due + greatest(1000, due / 2);
+    end if;
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
 
 create or replace function pgq._capture_to_sample()
 returns setof name as $$
--- Captures whose table was as good as empty when capture was put on it, and no longer is.
+-- Captures that know few events of their table, and in whose queue many more have been written since.
     select c.function_name
       from pgq.capture c
-           join pg_class r on r.relname = c.rel_name
-           join pg_namespace n on n.oid = r.relnamespace and n.nspname = c.rel_schema
-     where c.sampled between 0 and 999
-       and r.reltuples >= greatest(1000, 10 * c.sampled)
+           join pgq.queue q on q.queue_name = c.queue_name
+     where c.sample_due <= pg_sequence_last_value(q.queue_event_seq::regclass)
      order by c.capture_id;
 $$ language sql stable set search_path = pg_catalog, pgq, pg_temp;
 
 create or replace function pgq.maint_sample_capture(i_function text)
 returns integer as $$
--- Looks at the rows of a captured table, and writes its capture anew for the characters of their texts.
+-- Looks at the events of a captured table, and writes its capture anew for the characters of their texts.
 --
 -- Parameters:
 --      i_function  - pgq.capture.function_name

@@ -116,7 +116,7 @@ returns text as $$
 declare
     _w record := pgq._capture_words(i_capture, i_table);
     _rows text := pgq._capture_rows(i_capture, i_table, i_op, i_key_changed);
-    _raw text := format('perform pgq._capture_event(%L, r.type, r.data, %s, null) from (%s) r;', i_capture.queue_name, _w.extra, _rows);
+    _raw text := format('perform pgq._capture_event(%L, null, r.type, r.data, %s, null) from (%s) r;', i_capture.queue_name, _w.extra, _rows);
     _code text := '';
 begin
     for _n in 0 .. _w.tables - 1 loop
@@ -136,6 +136,7 @@ returns text as $$
 declare
     _w record := pgq._capture_words(i_capture, i_table);
     _leave text := pgq._capture_leave(_w.needs);
+    _done text := _leave || ' return null;';
     _lost text := case i_capture.failure when 'mark' then format('perform pgq._capture_lost(%L, sqlerrm);', i_capture.function_name) end;
     _no_key text := '';
     _update text;
@@ -143,13 +144,13 @@ declare
 begin
     if not _w.has_key then
         _no_key := format(E'if exists (select from old_rows) then\n            %s\n        end if;',
-                          pgq._capture_refuse(i_capture, _leave, 'Update/Delete on table without pkey', 'object_not_in_prerequisite_state', 'Table: ' || i_table::regclass, 'Add a primary key, or give pkey=.'));
+                          pgq._capture_refuse(i_capture, _done, 'Update/Delete on table without pkey', 'object_not_in_prerequisite_state', 'Table: ' || i_table::regclass, 'Add a primary key, or give pkey=.'));
         _update := _no_key;
     else
         _update := format(E'if %s then\n%s\nelse\n%s\nend if;',
             pgq._capture_keys_changed(i_table, _w.key_columns, _w.swappable),
             case when _w.swappable
-                 then pgq._capture_refuse(i_capture, _leave, 'primary key update not allowed: the key is deferrable', 'feature_not_supported', 'Table: ' || i_table::regclass,
+                 then pgq._capture_refuse(i_capture, _done, 'primary key update not allowed: the key is deferrable', 'feature_not_supported', 'Table: ' || i_table::regclass,
                           'Rows may exchange a deferrable key, which no order of events can repeat. Make it NOT DEFERRABLE, or delete and insert.')
                  else format(E'if %s then\n    perform pgq._capture_nested(tg_relid);\nend if;\n'
                              'perform pg_catalog.set_config(''enable_nestloop'', ''off'', true);\n%s\nperform pg_catalog.set_config(''enable_nestloop'', _plans, true);',
@@ -212,7 +213,7 @@ begin
 end;
 $code$,
         replace(replace(_w.full_name, E'\n', ' '), E'\r', ' '), replace(replace(i_capture.queue_name, E'\n', ' '), E'\r', ' '),
-        pgq._capture_state(i_capture, i_table, _w, ''),
+        pgq._capture_state(i_capture, i_table, _w),
         _altered, i_capture.queue_name, i_capture.function_name, pgq._capture_enter(_w.needs), _w.prefix || '_state_seq',
         pgq._capture_insert_rows(i_capture, i_table, 'INSERT', false), _update,
         case when _w.has_key then pgq._capture_insert_rows(i_capture, i_table, 'DELETE', false) else _no_key end,
@@ -249,7 +250,7 @@ begin
     select * into strict _c from pgq.capture c where c.function_name = i_function and c.queue_name = i_queue;
     perform pgq._capture_plan(i_queue, _c.options, i_table, i_op);
     _w := pgq._capture_words(_c, i_table);
-    _sql := format('select pgq._capture_event(%L, r.type, r.data, %s, null) from (%s) r%s', i_queue, _w.extra,
+    _sql := format('select pgq._capture_event(%L, null, r.type, r.data, %s, null) from (%s) r%s', i_queue, _w.extra,
                    pgq._capture_rows(_c, i_table, i_op, i_op = 'UPDATE'),
                    case i_op when 'UPDATE' then format(' where not case when %s then pgq._capture_nested(%L::pg_catalog.regclass) else false end',
                                                        pgq._capture_keys_twice(i_table, _w.key_columns), i_table) else '' end);

@@ -1,6 +1,9 @@
 create or replace function pgq._capture_triggers(i_table oid, i_trigger name, i_form text, i_function name, i_args text[], i_events text)
 returns void as $$
--- Creates the triggers that capture changes in one form, and drops those of another one.
+-- Creates the triggers that capture changes in one form, and drops those of another one.  Those that are as they should be are not touched: that
+-- would lock the table.
+--
+-- By row there are three: pgq._capture_order.sql.  The name of the BEFORE trigger makes it the last one to fire, as a rule.
 --
 -- By statement there is one trigger for each operation (transition tables want that), one that notes where a statement begins, and
 -- one that never fires: its transition table keeps the table from becoming a partition or a child, whose
@@ -12,11 +15,39 @@ declare
     _name text := i_table::regclass::text;
     _args text := (select string_agg(quote_literal(a), ', ' order by nr) from unnest(i_args) with ordinality u (a, nr));
     _part record;
+    _events text;
 begin
+    if i_form = 'row' and octet_length(i_trigger) > 61 then
+        raise exception 'form=row needs several triggers: the name % is too long for them', i_trigger
+            using errcode = 'name_too_long', hint = 'Give a shorter one: trigger=NAME, at most 61 bytes.';
+    end if;
     if i_form <> 'statement' then
-        perform pgq._capture_drop_statement(i_table, i_trigger);
-        execute format('create or replace trigger %I after %s on %s for each row execute function pgq.%I(%s)', i_trigger, i_events, _name, i_function, _args);
-        execute format('alter table %s enable trigger %I', _name, i_trigger);
+        perform pgq._capture_drop_triggers(i_table, i_trigger, i_form);
+        for _part in
+            select * from (values
+                (i_trigger, 'after', case i_form when 'row' then '{insert}' else '{insert,update,delete}' end, ''),
+                ('~' || i_trigger, 'before', case i_form when 'row' then '{update,delete}' else '{}' end, ''),
+                ('~~' || i_trigger, 'after', case i_form when 'row' then '{update,delete}' else '{}' end,
+                 format('when (case when current_setting(''skytools.late'', true) <> '''' then pgq._capture_number(%L, old.tableoid, old.ctid) end)', i_function))) v (name, time, events, condition)
+        loop
+            select string_agg(e, ' or ') into _events from unnest(_part.events::text[]) e where e = any (string_to_array(i_events, ' or '));
+            if _events is null then
+                execute format('drop trigger if exists %I on %s', _part.name, _name);
+            elsif not exists (
+                select 1
+                  from pg_trigger t
+                 where t.tgrelid = i_table and t.tgname = _part.name and t.tgfoid = to_regprocedure(format('pgq.%I()', i_function))
+                   and t.tgtype = 1 | case _part.time when 'before' then 2 else 0 end
+                                    | case when _events ~ 'insert' then 4 else 0 end | case when _events ~ 'delete' then 8 else 0 end | case when _events ~ 'update' then 16 else 0 end
+                   and t.tgargs = (select string_agg(convert_to(a, getdatabaseencoding()) || '\x00'::bytea, '' order by nr) from unnest(i_args) with ordinality u (a, nr))
+                   and (t.tgqual is null) = (_part.condition = '') and t.tgattr::text = '' and t.tgconstraint = 0
+                   -- ALWAYS is somebody's wish
+                   and t.tgenabled in ('O', 'A')) then
+                execute format('create or replace trigger %I %s %s on %s for each row %s execute function pgq.%I(%s)',
+                               _part.name, _part.time, _events, _name, _part.condition, i_function, _args);
+                execute format('alter table %s enable trigger %I', _name, _part.name);
+            end if;
+        end loop;
         return;
     end if;
 
@@ -29,9 +60,7 @@ begin
         raise exception 'form=statement needs several triggers: the name % is too long for them', i_trigger
             using errcode = 'name_too_long', hint = 'Give a shorter one: trigger=NAME, at most 56 bytes.';
     end if;
-    if exists (select 1 from pg_trigger t where t.tgrelid = i_table and t.tgname = i_trigger and t.tgnewtable is null) then
-        execute format('drop trigger %I on %s', i_trigger, _name);
-    end if;
+    perform pgq._capture_drop_triggers(i_table, i_trigger, i_form);
     for _part in
         select * from (values
             ('_open', 'before insert or update or delete', '', 'statement', '_capture_open'),
@@ -47,17 +76,20 @@ begin
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
 
-create or replace function pgq._capture_drop_statement(i_table oid, i_trigger name)
+create or replace function pgq._capture_drop_triggers(i_table oid, i_trigger name, i_form text)
 returns void as $$
--- Drops the triggers of capture by statement.
+-- Drops the triggers of capture that have no place in a form.
 declare
     _t name;
 begin
     for _t in
-        select t.tgname from pg_trigger t
+        select t.tgname
+          from pg_trigger t
          where t.tgrelid = i_table
-           and (t.tgname in (i_trigger || '_update', i_trigger || '_delete', i_trigger || '_open', i_trigger || '_pin')
-                or t.tgname = i_trigger and t.tgnewtable is not null)
+           and case
+               when t.tgname = i_trigger then (t.tgtype & 1 = 0) <> (i_form = 'statement')
+               when t.tgname in (i_trigger || '_update', i_trigger || '_delete', i_trigger || '_open', i_trigger || '_pin') then i_form <> 'statement'
+               when t.tgname in ('~' || i_trigger, '~~' || i_trigger) then i_form <> 'row' end
     loop
         execute format('drop trigger %I on %s', _t, i_table::regclass);
     end loop;

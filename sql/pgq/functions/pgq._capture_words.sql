@@ -4,7 +4,7 @@ create or replace function pgq._capture_words(
     i_capture pgq.capture, i_table oid,
     out prefix text, out tables int4, out has_key boolean, out key_text text, out full_name text, out extra text,
     out ignored text[], out backup boolean, out swappable boolean, out needs text[],
-    out key_columns text[], out same_key text, out same_ignored text, out plan pgq.trigger_plan)
+    out key_columns text[], out same_key text, out same_claims text, out same_ignored text, out late boolean, out sequence text, out plan pgq.trigger_plan)
 as $$
 -- What the code of one captured table is about.
 --
@@ -16,7 +16,10 @@ as $$
 --      swappable       - two rows may exchange their keys: the key is deferrable
 --      needs           - settings that text depends on
 --      same_key        - SQL: OLD and NEW have one key; null without key
+--      same_claims     - SQL: OLD and NEW are equal in other columns of pgq._capture_claims(); null without such columns
 --      same_ignored    - SQL: OLD and NEW are equal in the ignored columns; null without such columns
+--      late            - NEW is not complete before the row is changed: columns are generated
+--      sequence        - SQL, regclass: numbers of events
 --      plan            - what the generic trigger keeps about the table
 -- Errors:
 --      No such queue; those of pgq._trigger_options and pgq._trigger_plan
@@ -47,6 +50,12 @@ begin
       into same_key
       from pgq._capture_columns(i_table, '{}') c join pg_attribute a on a.attrelid = i_table and a.attname = c.name
      where c.name = any (key_columns);
+    select string_agg(pgq._capture_unchanged(a.atttypid, c.ident, false), ' and ' order by c.nr)
+      into same_claims
+      from pgq._capture_columns(i_table, '{}') c join pg_attribute a on a.attrelid = i_table and a.attname = c.name
+     where c.name = any (pgq._capture_claims(i_table)) and c.name <> all (key_columns);
+    late := exists (select 1 from pg_attribute a where a.attrelid = i_table and a.attgenerated = 's' and not a.attisdropped and a.attname <> all (ignored));
+    sequence := format('''%s''::pg_catalog.regclass', _q.queue_event_seq);
     select string_agg(pgq._capture_unchanged(a.atttypid, k.ident, false), ' and ' order by k.nr)
       into same_ignored
       from pgq._capture_columns(i_table, ignored) k join pg_attribute a on a.attrelid = i_table and a.attname = k.name
@@ -68,7 +77,7 @@ returns text as $$
         end;
 $$ language sql immutable set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
 
-create or replace function pgq._capture_state(i_capture pgq.capture, i_table oid, i_words record, i_more text)
+create or replace function pgq._capture_state(i_capture pgq.capture, i_table oid, i_words record)
 returns text as $$
 -- SQL of what to do with a change: the state of the queue, or why there is none.
 --
@@ -76,7 +85,6 @@ returns text as $$
 --
 -- Parameters:
 --      i_words     - what pgq._capture_words returned
---      i_more      - further WHEN clauses, asked while the table is as it was and settings are canonical
 declare
     _p pgq.trigger_plan%rowtype := i_words.plan;
     _default_identity boolean := (select c.relreplident = 'd' from pg_class c where c.oid = i_table);
@@ -85,13 +93,13 @@ begin
         when pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then -1
         when case when pg_catalog.current_setting('skytools.apply_token', true) operator(pg_catalog.<>) '' then pgq._apply_allowed(%L) end then -1
         when tg_relid operator(pg_catalog.<>) '%s'::pg_catalog.oid
-             or not pgq._capture_intact('%s'::pg_catalog.regclass, %L, %s::pg_catalog.int2, '%s'::pg_catalog.oid, '%s'::pg_catalog.oid, %L::pg_catalog.text[], %L::pg_catalog.text[], %L::pg_catalog.oid[], %L::pg_catalog.oid[])%s then -2%s%s
+             or not pgq._capture_intact('%s'::pg_catalog.regclass, %L, %s::pg_catalog.int2, '%s'::pg_catalog.oid, '%s'::pg_catalog.oid, %L::pg_catalog.text[], %L::pg_catalog.text[], %L::pg_catalog.oid[], %L::pg_catalog.oid[], '%s'::pg_catalog.oid)%s then -2%s%s
         else pg_catalog.pg_sequence_last_value(%L) end$code$,
         i_capture.queue_name, i_table,
         i_table, format('%I.%I', _p.rel_schema, _p.rel_name), _p.last_attnum, _p.key_index, _p.identity_index, _p.key_names,
         array(select k.name from pgq._capture_columns(i_table, '{}') k order by k.nr),
         array(select a.atttypid from pg_attribute a where a.attrelid = i_table and a.attnum > 0 and not a.attisdropped order by a.attnum),
-        pgq._capture_unique_indexes(i_table),
+        pgq._capture_unique_indexes(i_table), coalesce(pg_partition_root(i_table)::oid, 0),
         -- the only way to notice a first key where it is not the replica identity
         case when _p.key_index = 0 and not _default_identity
              then format(E'\n             or exists (select 1 from pg_catalog.pg_index i where i.indrelid operator(pg_catalog.=) ''%s''::pg_catalog.oid and i.indisprimary)', i_table) else '' end,
@@ -101,7 +109,9 @@ begin
              then E'\n        when ' || (select string_agg(format('pg_catalog.current_setting(%L) operator(pg_catalog.%s) %L', n, case n when 'DateStyle' then '!~~' else '<>' end,
                                               case n when 'DateStyle' then 'ISO%' else pgq._capture_canonical(n) end), ' or ' order by n) from unnest(i_words.needs) n)
                   || ' then -3' else '' end,
-        i_more,
+        case i_capture.form when 'row'
+             then format(E'\n        when tg_when operator(pg_catalog.=) ''BEFORE'' and not pgq._capture_fires_last(''%s''::pg_catalog.regclass, %L) then -4',
+                         i_table, '~' || i_capture.trigger_name) else '' end,
         i_words.prefix || '_state_seq');
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
@@ -129,30 +139,40 @@ returns text as $$
                 else 'if _settings is not null then perform pgq._capture_settings(_settings); end if;' end;
 $$ language sql immutable strict set search_path = pg_catalog, pgq, pg_temp;
 
-create or replace function pgq._capture_insert(i_capture pgq.capture, i_prefix text, i_tables int4, i_type text, i_extra text, i_backup boolean)
+create or replace function pgq._capture_insert(
+    i_capture pgq.capture, i_words record, i_type text, i_backup boolean, i_number text, i_done text)
 returns text as $$
--- Statements that write _data as an event into the table that _state names, and return.
-select coalesce(string_agg(format($code$
+-- Statements that write _data as an event into the table that _state names.
+--
+-- Parameters:
+--      i_type      - SQL of its type
+--      i_backup    - _old_data goes into ev_extra2
+--      i_number    - SQL of its number; null for the next one
+--      i_done      - statement that follows
+begin
+    return (select coalesce(string_agg(format($code$
         %s _state operator(pg_catalog.=) %s and _data is not null then
-            insert into %s (ev_time, ev_type, ev_data, ev_extra1%s) values (pg_catalog.now(), %s, _data, %s%s);
+            insert into %s (%sev_time, ev_type, ev_data, ev_extra1%s) values (%spg_catalog.now(), %s, _data, %s%s);
             if pg_catalog.pg_sequence_last_value(%L) operator(pg_catalog.<>) _state then
                 perform pgq._assert_still_open(%L, %L);
             end if;
-            return new;$code$,
-        case n when 0 then 'if' else 'elsif' end, 2 * n, i_prefix || '_' || n, case when i_backup then ', ev_extra2' else '' end,
-        i_type, i_extra, case when i_backup then ', _old_data' else '' end,
-        i_prefix || '_state_seq', i_capture.queue_name, i_prefix), '' order by n) || E'\n        end if;', '')
-  from generate_series(0, i_tables - 1) n;
-$$ language sql immutable set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
+            %s$code$,
+        case n when 0 then 'if' else 'elsif' end, 2 * n, i_words.prefix || '_' || n,
+        case when i_number is null then '' else 'ev_id, ' end, case when i_backup then ', ev_extra2' else '' end,
+        coalesce(i_number || ', ', ''), i_type, i_words.extra, case when i_backup then ', _old_data' else '' end,
+        i_words.prefix || '_state_seq', i_capture.queue_name, i_words.prefix, i_done), '' order by n) || E'\n        end if;', '')
+  from generate_series(0, i_words.tables - 1) n);
+end;
+$$ language plpgsql immutable set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
 
-create or replace function pgq._capture_refuse(i_capture pgq.capture, i_leave text, i_message text, i_condition text, i_detail text, i_hint text)
+create or replace function pgq._capture_refuse(i_capture pgq.capture, i_done text, i_message text, i_condition text, i_detail text, i_hint text)
 returns text as $$
 -- Statements for a change that cannot be captured: as pgq.capture.failure says, it fails or the capture is marked as incomplete.
 --
 -- Parameters:
---      i_leave     - what pgq._capture_leave wrote
+--      i_done      - statements that follow in that case
 select case i_capture.failure
-    when 'mark' then format('perform pgq._capture_lost(%L, %L); %s return null;', i_capture.function_name, i_message, i_leave)
+    when 'mark' then format('perform pgq._capture_lost(%L, %L); %s', i_capture.function_name, i_message, i_done)
     else format('raise exception %L using errcode = %L, detail = %L, hint = %L;', replace(i_message, '%', '%%'), i_condition, i_detail, i_hint) end;
 $$ language sql immutable set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
 
@@ -164,11 +184,11 @@ declare
     _calls text;
 begin
     _calls := format($code$if tg_op operator(pg_catalog.=) 'INSERT' then
-            %1$s new, null::pg_catalog.record, _newest, new.ctid, null);
+            %1$s new, null::pg_catalog.record, _numbers);
         elsif tg_op operator(pg_catalog.=) 'UPDATE' then
-            %1$s new, old, _newest, new.ctid, pgq._capture_own(old.xmin));
+            %1$s new, old, _numbers);
         else
-            %1$s null::pg_catalog.record, old, null, null, pgq._capture_own(old.xmin));
+            %1$s null::pg_catalog.record, old, _numbers);
         end if;$code$, _call);
     if i_capture.failure = 'mark' then
         return format($code$begin

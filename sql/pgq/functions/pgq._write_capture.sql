@@ -5,7 +5,7 @@ returns oid as $$
 -- The table is the one that has a trigger with this function, whatever it is called today; else the one named in the row.
 --
 -- Parameters:
---      i_sample    - whether to look at the rows for the characters of their texts; else those found last
+--      i_sample    - whether to look at events for the characters of their texts; else those found last
 --
 -- Returns:
 --      OID of the table; null if there is no such table
@@ -31,7 +31,7 @@ begin
 
     _ignored := array(select btrim(i) from unnest(string_to_array((pgq._trigger_options(i_capture.queue_name || i_capture.options)).ignored, ',')) i);
     if i_sample then
-        select * into i_capture.chars, i_capture.sampled from pgq._capture_sample(_table, _ignored);
+        select * into i_capture.chars, i_capture.sampled, i_capture.sample_due from pgq._capture_sample(i_capture, _table, _ignored);
     end if;
 
     select string_agg(format(' set %s = %s', n, case n when 'search_path' then pgq._capture_canonical(n) else quote_literal(pgq._capture_canonical(n)) end), '' order by n) into _settings
@@ -51,7 +51,7 @@ begin
     end loop;
     update pgq.capture c
        set (rel_schema, rel_name) = (select n.nspname, r.relname from pg_class r join pg_namespace n on n.oid = r.relnamespace where r.oid = _table),
-           (chars, sampled) = (i_capture.chars, i_capture.sampled),
+           (chars, sampled, sample_due) = (i_capture.chars, i_capture.sampled, i_capture.sample_due),
            written = now()
      where c.capture_id = i_capture.capture_id;
     return _table;

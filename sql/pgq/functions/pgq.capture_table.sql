@@ -14,7 +14,7 @@ returns text as $$
 --          tgflags=LETTERS         operations of I, U, D; default all
 --          capture_failure=fail    a change that cannot be captured fails (default)
 --          capture_failure=mark    it succeeds, and pgq.capture says since when and why the table is captured incompletely
---          form=row                one event for each row, when it is written (default)
+--          form=row                one event for each row, in the order in which they are changed (default)
 --          form=generic            the same, nothing generated
 --          form=statement          all events of a statement at its end, twice as fast for large ones; refuses what it cannot log in order,
 --                                  see docs/how-capture-works.md; not with ignore= and backup, not for parts of a hierarchy of tables
@@ -90,7 +90,8 @@ begin
         _function := 'logutriga';
     else
         perform pgq._capture_allow(_table);
-        _function := pgq._capture_register(i_queue_name, _schema, _name, _trigger, _args, _failure, _form);
+        _function := pgq._capture_register(i_queue_name, _schema, _name, _trigger, _args, _failure, _form,
+            concat(case when _events ~ 'insert' then 'I' end, case when _events ~ 'update' then 'U' end, case when _events ~ 'delete' then 'D' end));
     end if;
     perform pgq._capture_triggers(_table, _trigger, _form, _function, i_queue_name || _args, _events);
     execute format('create or replace trigger %I after truncate on %I.%I for each statement execute function pgq.sqltriga(%s)',

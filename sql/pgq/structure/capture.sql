@@ -11,15 +11,28 @@ create table if not exists pgq.capture (
     options         text[]      not null,   -- trigger arguments behind the queue
     function_name   name        not null,   -- in schema pgq
     form            text        not null default 'row' check (form in ('row', 'statement')),
+    operations      text        not null default 'IUD',     -- letters of I, U, D
     failure         text        not null default 'fail' check (failure in ('fail', 'mark')),
     written         timestamptz not null default now(),
     lost_since      timestamptz,            -- first change that could not be captured (failure = mark)
     lost_reason     text,
     chars           text        not null default '',    -- that its texts often have: pgq._capture_sample()
-    sampled         int4        not null default 0,
+    sampled         int4        not null default 0,     -- events it looked at
+    sample_due      int8        default 1000,           -- number of an event that makes it look again
     unique (queue_name, rel_schema, rel_name, trigger_name)
 );
 alter table pgq.capture add column if not exists form text not null default 'row' check (form in ('row', 'statement'));
 alter table pgq.capture
     add column if not exists chars text not null default '',
-    add column if not exists sampled int4 not null default 0;
+    add column if not exists sampled int4 not null default 0,
+    add column if not exists sample_due int8 default 1000,
+    add column if not exists operations text;
+-- until then one trigger was all there was
+update pgq.capture c
+   set operations = coalesce((
+       select concat(case when t.tgtype & 4 <> 0 then 'I' end, case when t.tgtype & 16 <> 0 then 'U' end, case when t.tgtype & 8 <> 0 then 'D' end)
+         from pg_catalog.pg_trigger t
+        where t.tgfoid = pg_catalog.to_regprocedure(pg_catalog.format('pgq.%I()', c.function_name)) and t.tgname = c.trigger_name and t.tgtype & 1 = 1
+        limit 1), 'IUD')
+ where operations is null;
+alter table pgq.capture alter column operations set not null, alter column operations set default 'IUD';

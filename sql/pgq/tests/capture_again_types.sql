@@ -5,7 +5,7 @@ create role maker; grant create on schema public to maker; grant usage on schema
 create function back() returns trigger language plpgsql as $$ begin
     if pg_trigger_depth() = 1 then old.v := 'back'; execute format('insert into %I select ($1).*', tg_table_name) using old; end if; return null;
 end $$;
-create procedure again(_type text, _value text, _again text default null) language plpgsql as $$
+create procedure again(_type text, _value text) language plpgsql as $$
 declare _e text[];
 begin
     execute format('create table k (k %s primary key, v text)', _type);
@@ -15,19 +15,18 @@ begin
     delete from k;
     _e := events();
     assert array(select "left"(e, 1) from unnest(_e) e) = '{I,D,I}' and _e[2] like '%&v=a %' and _e[3] like '%&v=back %', _type || _e::text;
-    assert _again is null or not exists (select from pg_proc p join pgq.capture c on p.proname = c.function_name where c.rel_name = 'k' and prosrc !~ _again), _type || ' is not looked for by ' || _again;
     perform pgq.uncapture_table('q', 'k');
     drop table k;
 end $$;
 create type mood as enum ('so so', 'fine'); create type pair as (a numeric, b text); create domain several as mood[];
 create type span as range (subtype = numeric); create domain word as text;
-call again('mood', 'fine', ' x."k" operator.pg_catalog\.=. old."k"');
-call again('pair', '(1.0,"x y")', ' x."k" operator.pg_catalog\.=. old."k"');
-call again('several', '{fine,NULL}', ' x."k" operator.pg_catalog\.=. old."k"');
-call again('span', '[1.0,2)', ' x."k" operator.pg_catalog\.=. old."k"');
-call again('word', 'x', ' x."k" operator.pg_catalog\.=. old."k"');
-call again('int4[]', '{1,2}', ' x."k" operator.pg_catalog\.=. old."k"');
-call again('bit(3)', '101', ' x."k" operator.pg_catalog\.=. old."k"');
+call again('mood', 'fine');
+call again('pair', '(1.0,"x y")');
+call again('several', '{fine,NULL}');
+call again('span', '[1.0,2)');
+call again('word', 'x');
+call again('int4[]', '{1,2}');
+call again('bit(3)', '101');
 -- equal, with another text
 create table n (k pair primary key, v text); select pgq.capture_table('q', 'n') = 'row' as ok \gset
 create function anew() returns trigger language plpgsql as $$ begin insert into n values ('(1.000,x)', 'back'); return null; end $$;
@@ -40,20 +39,20 @@ end $$;
 set role maker; create type hue as enum ('red', 'blue');
 create function spy(hue) returns text language plpgsql as $$ begin raise 'the spy runs as %', current_user using errcode = 'XX001'; end $$;
 create cast (hue as text) with function spy(hue) as implicit; reset role;
-call again('hue', 'red', 'trigger_depth.. operator.pg_catalog\.<=. 1 then true');
+call again('hue', 'red');
 drop cast (hue as text); create table h (k hue primary key, v text); select pgq.capture_table('q', 'h') = 'row' as ok \gset
 create trigger "Audit" after delete on h for each row execute function back(); insert into h values ('red', 'a');
 set role maker; create cast (hue as text) with function spy(hue) as implicit; reset role;
 delete from h; insert into h values ('blue', 'c'); delete from h;
 do $$ declare _e text[] := events(); begin
-    assert _e = array['I:k k=red&v=a public.h', 'D:k k=red&v=a public.h', 'I:k k=red&v=back public.h', 'I:k k=blue&v=c public.h', 'D:k k=red&v=back public.h', 'I:k k=red&v=back public.h',
-                      'D:k k=blue&v=c public.h', 'I:k k=blue&v=back public.h'], _e::text;
+    assert _e = array['I:k k=red&v=a public.h', 'D:k k=red&v=a public.h', 'I:k k=red&v=back public.h', 'I:k k=blue&v=c public.h', 'D:k k=red&v=back public.h',
+                      'D:k k=blue&v=c public.h', 'I:k k=red&v=back public.h', 'I:k k=blue&v=back public.h'], _e::text;
 end $$;
 -- an extension's type, where this installation has it
 select exists (select from pg_available_extensions where name = 'citext') as citext \gset
 \if :citext
 create extension citext;
-call again('citext', 'A', ' x."k" operator.public\.=. old."k"');
+call again('citext', 'A');
 create table c (k citext primary key, v text); select pgq.capture_table('q', 'c') = 'row' as ok \gset
 create function other_case() returns trigger language plpgsql as $$ begin insert into c values (upper(old.k), 'back'); return null; end $$;
 create trigger "Audit" after delete on c for each row execute function other_case(); insert into c values ('a', 'a'); delete from c;
@@ -61,10 +60,9 @@ do $$ declare _e text[] := events(); begin assert _e = array['I:k k=a&v=a public
 -- which is moved to where the owner of PgQ finds it, or not
 create schema elsewhere; alter extension citext set schema elsewhere; insert into c values ('b', 'b'); delete from c where v = 'b';
 do $$ declare _e text[] := events(); begin assert _e = array['I:k k=b&v=b public.c', 'D:k k=b&v=b public.c', 'I:k k=B&v=back public.c'], _e::text; end $$;
-do $$ begin assert exists (select from pg_proc p join pgq.capture c on p.proname = c.function_name where c.rel_name = 'c' and prosrc ~ 'operator.elsewhere\.=.'); end $$;
 -- its operator, once a function of somebody's stands behind it, does not run as the owner of PgQ
 create function my_equal(elsewhere.citext, elsewhere.citext) returns bool language plpgsql as $$ begin return lower($1::text) = lower($2::text); end $$;
 update pg_operator set oprcode = 'my_equal(elsewhere.citext,elsewhere.citext)'::regprocedure where oprname = '=' and oprleft = 'elsewhere.citext'::regtype and oprright = 'elsewhere.citext'::regtype;
-select pgq.refresh_capture('q', 'c') is not null as ok \gset
-do $$ begin assert exists (select from pg_proc p join pgq.capture c on p.proname = c.function_name where c.rel_name = 'c' and prosrc ~ 'format\(.%s., x\."k"\)'); end $$;
+insert into c values ('c', 'c'); delete from c where v = 'c';
+do $$ declare _e text[] := events(); begin assert _e = array['I:k k=c&v=c public.c', 'D:k k=c&v=c public.c', 'I:k k=C&v=back public.c'], _e::text; end $$;
 \endif

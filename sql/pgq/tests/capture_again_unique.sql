@@ -17,21 +17,21 @@ call given($$ (1, 'a'), (2, 'b'), (3, 'c') $$);
 create trigger "Audit" after delete on t for each row when (old.id = 1) execute function act($$ update t set nr = 7 where id = 3; update t set mail = 'b' where id = 3; update t set note = 'n' where id = 3 $$);
 delete from t where id in (1, 2);
 do $$ declare _e text[] := events(); begin
-    assert _e = array['U:id id=3&mail=c&nr=7&note', 'D:id id=1&mail=a&nr&note', 'D:id id=2&mail=b&nr&note', 'U:id id=3&mail=b&nr=7&note', 'U:id id=3&mail=b&nr=7&note=n'], _e::text;
+    assert _e = array['D:id id=1&mail=a&nr&note', 'D:id id=2&mail=b&nr&note', 'U:id id=3&mail=c&nr=7&note', 'U:id id=3&mail=b&nr=7&note', 'U:id id=3&mail=b&nr=7&note=n'], _e::text;
 end $$;
 -- of a row that is updated
 call given($$ (1, 'a'), (2, 'b'), (3, 'c') $$);
 create trigger "Audit" after update on t for each row when (new.id = 1) execute function act($$ insert into t values (9, 'b') $$);
 update t set mail = mail || '2', note = 'x';
 do $$ declare _e text[] := events(); begin
-    assert _e = array['U:id id=1&mail=a2&nr&note=x', 'U:id id=2&mail=b2&nr&note=x', 'I:id id=9&mail=b&nr&note', 'U:id id=3&mail=c2&nr&note=x'], _e::text;
+    assert _e = array['U:id id=1&mail=a2&nr&note=x', 'U:id id=2&mail=b2&nr&note=x', 'U:id id=3&mail=c2&nr&note=x', 'I:id id=9&mail=b&nr&note'], _e::text;
 end $$;
 -- to null, and with its key
 call given($$ (1, 'a'), (2, ''), (3, 'c') $$);
 create trigger "Audit" after update on t for each row when (new.nr = 1) execute function act($$ insert into t values (9, ''); update t set mail = 'c' where id = 1 $$);
 update t set mail = null, nr = id;
 do $$ declare _e text[] := events(); begin
-    assert _e = array['U:id id=2&mail&nr=2&note', 'I:id id=9&mail=&nr&note', 'U:id id=3&mail&nr=3&note', 'U:id id=1&mail=c&nr=1&note', 'U:id id=1&mail=c&nr=1&note'], _e::text;
+    assert _e = array['U:id id=1&mail&nr=1&note', 'U:id id=2&mail&nr=2&note', 'U:id id=3&mail&nr=3&note', 'I:id id=9&mail=&nr&note', 'U:id id=1&mail=c&nr=1&note'], _e::text;
 end $$;
 call given($$ (1, 'a'), (2, 'b') $$);
 create trigger "Audit" after update on t for each row when (old.id = 1) execute function act($$ insert into t values (2, 'a') $$);
@@ -44,22 +44,21 @@ call given($$ (1, 'a'), (2, 'b') $$);
 create trigger "Audit" after update on t for each row when (old.id = 1) execute function act($$ insert into t values (9, 'b'); delete from t where id = 2 $$);
 update t set mail = mail || '2';
 do $$ declare _e text[] := events(); begin
-    assert _e = array['D:id id=2&mail=b2&nr&note', 'U:id id=1&mail=a2&nr&note', 'I:id id=9&mail=b&nr&note'], _e::text;
+    assert _e = array['U:id id=1&mail=a2&nr&note', 'U:id id=2&mail=b2&nr&note', 'I:id id=9&mail=b&nr&note', 'D:id id=2&mail=b2&nr&note'], _e::text;
 end $$;
 call given($$ (1, 'a'), (2, 'b') $$);
 create trigger "Audit" after update on t for each row when (old.id = 1) execute function act($$ insert into t values (9, 'b'); update t set mail = 'z' where id = 2 $$);
 update t set mail = mail || '2';
 do $$ declare _e text[] := events(); begin
-    assert _e = array['U:id id=2&mail=z&nr&note', 'U:id id=1&mail=a2&nr&note', 'U:id id=2&mail=z&nr&note', 'I:id id=9&mail=b&nr&note'], _e::text;
+    assert _e = array['U:id id=1&mail=a2&nr&note', 'U:id id=2&mail=b2&nr&note', 'I:id id=9&mail=b&nr&note', 'U:id id=2&mail=z&nr&note'], _e::text;
 end $$;
 -- what took the values is gone again, or has others
 call given($$ (1, 'a'), (2, 'b'), (3, 'c') $$);
 create trigger "Audit" after delete on t for each row when (old.id = 1) execute function act($$ insert into t values (2, 'b', 1); insert into t values (8, 'c', 1); delete from t where nr = 1; insert into t values (9, 'b'); update t set mail = 'z' where id = 9; insert into t values (2, 'b', 2) $$);
 delete from t;
 do $$ declare _e text[] := events(); begin
-    assert _e = array['D:id id=1&mail=a&nr&note', 'D:id id=2&mail=b&nr&note', 'I:id id=2&mail=b&nr=1&note', 'D:id id=2&mail=b&nr=1&note',
-                      'I:id id=9&mail=b&nr&note', 'U:id id=9&mail=z&nr&note', 'I:id id=2&mail=b&nr=2&note',
-                      'D:id id=3&mail=c&nr&note', 'I:id id=8&mail=c&nr=1&note', 'D:id id=8&mail=c&nr=1&note'], _e::text;
+    assert _e = array['D:id id=1&mail=a&nr&note', 'D:id id=2&mail=b&nr&note', 'D:id id=3&mail=c&nr&note', 'I:id id=2&mail=b&nr=1&note', 'I:id id=8&mail=c&nr=1&note',
+                      'D:id id=2&mail=b&nr=1&note', 'D:id id=8&mail=c&nr=1&note', 'I:id id=9&mail=b&nr&note', 'U:id id=9&mail=z&nr&note', 'I:id id=2&mail=b&nr=2&note'], _e::text;
 end $$;
 -- the row itself was written, and had those values from another, in this transaction
 call given($$ (1, 'a'), (2, 'b') $$);
@@ -67,7 +66,8 @@ create trigger "Audit" after delete on t for each row when (old.id = 1) execute 
 begin; insert into t values (5, 'd'); update t set mail = 'e' where id = 5; delete from t where id = 2; savepoint s; insert into t values (2, 'b'); delete from t; commit;
 do $$ declare _e text[] := events(); begin
     assert _e = array['I:id id=5&mail=d&nr&note', 'U:id id=5&mail=e&nr&note', 'D:id id=2&mail=b&nr&note', 'I:id id=2&mail=b&nr&note', 'D:id id=1&mail=a&nr&note',
-                      'D:id id=5&mail=e&nr&note', 'I:id id=5&mail=e&nr=1&note', 'D:id id=5&mail=e&nr=1&note', 'D:id id=2&mail=b&nr&note', 'I:id id=2&mail=x&nr=1&note', 'D:id id=2&mail=x&nr=1&note'], _e::text;
+                      'D:id id=5&mail=e&nr&note', 'D:id id=2&mail=b&nr&note', 'I:id id=5&mail=e&nr=1&note', 'I:id id=2&mail=x&nr=1&note', 'D:id id=5&mail=e&nr=1&note',
+                      'D:id id=2&mail=x&nr=1&note'], _e::text;
 end $$;
 -- what one statement does stays in its order, and what nobody takes is left alone
 call given($$ (1, 'a'), (2, 'b'), (3, 'c') $$);
@@ -131,9 +131,14 @@ do $$ declare _e text[] := events(); begin
 end $$;
 create function mine(text) returns text immutable language plpgsql as $$ begin if current_user <> session_user then raise 'called'; end if; return $1; end $$;
 drop index t_lower_expr_idx; create unique index mine on t (mine(mail)); select pgq.refresh_capture('q', 't') is not null as ok \gset
-do $$ begin assert (select string_agg(e.columns::text, ' ') from pgq._capture_expressions('t'::regclass, '{}') e) = '{note}'; end $$;
+call given($$ (1, 'A', 1, 'x'), (2, 'B', 2, 'y') $$);
+create trigger "Audit" after update on t for each row when (old.id = 1) execute function act($$ insert into t values (9, 'B', 2, 'z') $$);
+update t set mail = id, nr = null;
+do $$ declare _e text[] := events(); begin
+    assert _e = array['U:id id=1&mail=1&nr&note=x&during', 'U:id id=2&mail=2&nr&note=y&during', 'I:id id=9&mail=B&nr=2&note=z&during'], _e::text;
+end $$;
 drop table t; create table t (id int primary key, mail text unique, nr int, note text); select pgq.capture_table('q', 't') = 'row' as ok \gset
--- found by index, even where its plan was made when the table was small
+-- no look at the table is needed for it
 call given($$ (1, 'a') $$); begin; insert into t values (2, 'b'); delete from t where id = 2;
 insert into t select n, n from generate_series(10, 20000) n; delete from t where id < 500;
 do $$ begin
@@ -171,9 +176,7 @@ insert into i values (1, 1, 1), (2, 2, 2); update i set a = a + 10, b = b + 10;
 do $$ declare _e text[] := events(); begin
     assert _e = array['I:id id=1&b=1&c public.i', 'I:id id=2&b=2&c public.i', 'U:id id=1&b=11&c public.i id=1&b=1&c', 'U:id id=2&b=12&c public.i id=2&b=2&c', 'I:id id=9&b=2&c public.i'], _e::text;
 end $$;
--- the session's plans stay as it wants them
-do $$ begin assert current_setting('enable_seqscan') = 'on'; end $$;
--- a row that was changed in a savepoint that is gone: its command is not to be known
+-- a row that was changed in a savepoint that is gone
 create table s (id int primary key, u int unique, note text); create table other (i int); select pgq.capture_table('q', 's') = 'row' as ok \gset
 create function undone() returns trigger language plpgsql as $$ begin
     if tg_op = 'INSERT' then begin update s set note = 'z' where id = new.id; raise division_by_zero; exception when division_by_zero then null; end;
@@ -191,12 +194,3 @@ create trigger "Audit" after update on k for each row when (pg_trigger_depth() =
 merge into k using (values (1), (5)) s (i) on k.id = s.i when matched and i = 1 then delete when matched then update set a = 11;
 do $$ declare _e text[] := events(); begin assert array(select split_part(e, '&b', 1) from unnest(_e) e) = array['D:id id=1&a=1', 'U:id id=5&a=11', 'D:id id=2&a=2', 'I:id id=1&a=2'], _e::text; end $$;
 \endif
--- who wrote a row
-do $$ begin
-    assert pgq._capture_own((txid_current() % 4294967296)::text::xid) and not pgq._capture_own('1'::xid) and not pgq._capture_own('2'::xid) and not pgq._capture_own('3'::xid);
-    assert not pgq._capture_own(((txid_current() + 5000) % 4294967296)::text::xid) and not pgq._capture_own(((txid_current() + 4000000000) % 4294967296)::text::xid);
-    assert not (select bool_or(pgq._capture_own(t.xmin)) from pg_class t where oid < 16384);
-    create table own (id int); insert into own values (1); assert (select pgq._capture_own(xmin) from own);
-    begin insert into own values (2); assert (select pgq._capture_own(xmin) from own where id = 2); exception when division_by_zero then null; end;
-end $$;
-do $$ begin assert not (select bool_or(pgq._capture_own(xmin)) from own); end $$;

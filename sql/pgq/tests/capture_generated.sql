@@ -76,13 +76,13 @@ do $$ begin
     assert not exists (select from pgq.capture where rel_name = 't');
     assert (select tgargs from pg_trigger where tgname = '_londiste_q' and tgrelid = 't'::regclass) = '\x710064656e7900';
     assert pgq.capture_table('q', 't') = 'row' and pgq.capture_table('q', 't') = 'row';
-    assert (select count(*) from pg_trigger where tgrelid = 't'::regclass) = 2;
+    assert (select count(*) from pg_trigger where tgrelid = 't'::regclass) = 4;
     assert (select substring(tgargs for 2) from pg_trigger where tgname = '_londiste_q' and tgrelid = 't'::regclass) = '\x7100';
     assert refused('select pgq.capture_table(''q'', ''nowhere'')') = '42P01 table does not exist: nowhere';
     assert refused('select pgq.capture_table(''none'', ''t'')') = '42704 No such queue';
     assert refused('select pgq.capture_table(''q'', ''t'', ''nonsense'')') = '22023 bad param to pgq trigger';
     assert refused('select pgq.capture_table(''q'', ''t'', ''form=x'')') ~ '^22023 form=x is not one of';
-    assert pgq.uncapture_table('q', 't') = 2;
+    assert pgq.uncapture_table('q', 't') = 4;
     assert not exists (select from pgq.capture where rel_name = 't');
 end $$;
 truncate t;

@@ -73,6 +73,8 @@ struct Current {
     options: Vec<String>,
     /// `row` or `statement`: how it is, or was, generated.
     form: String,
+    /// Whether its triggers are those that are made now; an older installation made one.
+    present_day: bool,
 }
 
 async fn refresh(
@@ -93,7 +95,16 @@ async fn refresh(
     let generated = current.function.as_deref().is_some_and(|f| f.starts_with("_capture_"));
     let form = form.unwrap_or(&current.form).to_owned();
     let done = if generated && current.good && form == current.form {
-        tx.query_one("select pgq.refresh_capture($1, $2)", &[&queue, &row.dest()]).await?;
+        if current.present_day {
+            tx.query_one("select pgq.refresh_capture($1, $2)", &[&queue, &row.dest()]).await?;
+        } else {
+            current.options.push(format!("form={form}"));
+            tx.query_one(
+                "select pgq.capture_table($1, $2, variadic $3::text[])",
+                &[&queue, &row.dest(), &current.options],
+            )
+            .await?;
+        }
         "Capture written anew"
     } else if current.function.is_some() && !generated && (form == "generic" || !current.plain) {
         "The trigger is generic, nothing to do"
@@ -151,6 +162,7 @@ async fn current(tx: &Transaction<'_>, queue: &str, dest: &str) -> Result<Option
         good: row.try_get(2)?,
         options: row.try_get(3)?,
         form: row.try_get(4)?,
+        present_day: row.try_get(5)?,
     }))
 }
 

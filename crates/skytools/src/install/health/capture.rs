@@ -25,14 +25,14 @@ const REGISTERED: &str = "
       left join pgq.queue q on q.queue_name = c.queue_name
       left join pg_proc f on f.oid = to_regprocedure(format('pgq.%I()', c.function_name))
       left join lateral (select * from pg_trigger t
-                          where t.tgfoid = f.oid and not t.tgisinternal and t.tgparentid = 0 and t.tgqual is null
-                          order by t.tgrelid <> coalesce(to_regclass(format('%I.%I', c.rel_schema, c.rel_name)), 0::oid), t.oid
+                          where t.tgfoid = f.oid and not t.tgisinternal and t.tgparentid = 0
+                          order by t.tgname <> c.trigger_name, t.tgrelid <> coalesce(to_regclass(format('%I.%I', c.rel_schema, c.rel_name)), 0::oid), t.oid
                           limit 1) t on true";
 
 /// Arguments of `pgq.capture_table` that make what is registered.
 const OPTIONS: &str = "(select string_agg(quote_literal(a), ', ' order by nr)
                      from unnest(array[r.queue_name, r.rel_schema || '.' || r.rel_name, 'trigger=' || r.trigger_name, 'capture_failure=' || r.failure]
-                                 || case when r.by_statement then array['form=statement'] end || r.options) with ordinality a (a, nr))";
+                                 || case when r.by_statement then array['form=statement'] else array['tgflags=' || r.operations] end || r.options) with ordinality a (a, nr))";
 
 /// What has become of tables, triggers and queues; what was not captured meanwhile nobody can tell.
 const TRIGGERS: &str = "
@@ -64,11 +64,22 @@ select format('table %I.%I, queue %I', r.rel_schema, r.rel_name, r.queue_name), 
      where t.tgrelid = r.rel and t.tgenabled in ('D', 'R')
        and (t.tgfoid = r.function or t.tgname = r.trigger_name || '_open' and p.pronamespace = 'pgq'::regnamespace)
     union all
-    select format('trigger %I was dropped: changes are not captured', r.trigger_name || x.suffix),
+    select format('trigger %I was dropped: changes are not captured', x.name),
            format('select pgq.capture_table(%s); what was changed meanwhile is missing elsewhere: copy the table there again (londiste resync)', $OPTIONS), null
-      from unnest('{_update,_delete,_open,_pin}'::text[]) x (suffix)
-     where r.by_statement and r.trigger is not null
-       and not exists (select 1 from pg_trigger t where t.tgrelid = r.rel and t.tgname = r.trigger_name || x.suffix)
+      from (select r.trigger_name || s as name from unnest('{_update,_delete,_open,_pin}'::text[]) s where r.by_statement
+            union all
+            select r.trigger_name where not r.by_statement and r.operations ~ 'I'
+            union all
+            select p || r.trigger_name from unnest('{~,~~}'::text[]) p
+             where not r.by_statement and r.operations ~ '[UD]'
+               and not exists (select 1 from pg_trigger t where t.tgrelid = r.rel and t.tgname = r.trigger_name and t.tgfoid = r.function and t.tgtype & 24 <> 0)) x
+     where r.trigger is not null
+       and not exists (select 1 from pg_trigger t where t.tgrelid = r.rel and t.tgname = x.name)
+    union all
+    select format('trigger %I is that of an older installation: what triggers and functions change inside of a statement may be logged out of order', t.tgname),
+           'put the present ones on the table', format('select pgq.capture_table(%s)', $OPTIONS)
+      from pg_trigger t
+     where not r.by_statement and t.tgrelid = r.rel and t.tgname = r.trigger_name and t.tgfoid = r.function and t.tgtype & 24 <> 0
     union all
     select format('changes were not captured since %s: %s', r.lost_since, r.lost_reason),
            format('remove the cause, copy the table again where it is replicated (londiste resync), then select pgq.capture_table(%s)',
@@ -77,10 +88,11 @@ select format('table %I.%I, queue %I', r.rel_schema, r.rel_name, r.queue_name), 
   ) f (problem, remedy, repair)
  order by r.capture_id";
 
-/// Triggers that run a function of pgq, with their arguments: row triggers, and of capture by statement the one for inserts, which has the name
+/// Triggers that run a function of pgq, with their arguments: one for each row trigger, where capture by row or statement made several under the name
 /// that the others extend.
 const ROW_TRIGGERS: &str = "
-    select t.oid, t.tgrelid, t.tgname, t.tgtype, n.nspname, c.relname, p.proname, p.oid as function,
+    select t.oid, t.tgrelid, ltrim(t.tgname, '~') as tgname,
+           (select bit_or(o.tgtype) from pg_trigger o where o.tgrelid = t.tgrelid and o.tgfoid = t.tgfoid) as tgtype, n.nspname, c.relname, p.proname, p.oid as function,
            (select array_agg(convert_from(substr(t.tgargs, z.before + 1, z.at - z.before - 1), getdatabaseencoding()) order by z.at)
               from (select g + 1 as at, lag(g + 1, 1, 0) over (order by g) as before
                       from generate_series(0, length(t.tgargs) - 1) g where get_byte(t.tgargs, g) = 0) z) as args
@@ -89,7 +101,9 @@ const ROW_TRIGGERS: &str = "
       join pg_namespace n on n.oid = c.relnamespace
       join pg_proc p on p.oid = t.tgfoid
      where p.pronamespace = 'pgq'::regnamespace and not t.tgisinternal and t.tgparentid = 0 and t.tgnargs > 0 and t.tgqual is null
-       and (t.tgtype & 1 = 1 or t.tgnewtable is not null and t.tgoldtable is null)";
+       and (t.tgtype & 1 = 1 or t.tgnewtable is not null and t.tgoldtable is null)
+       -- by row there is another one for updates and deletes
+       and not (starts_with(t.tgname, '~') and exists (select 1 from pg_trigger o where o.tgrelid = t.tgrelid and o.tgfoid = t.tgfoid and '~' || o.tgname = t.tgname))";
 
 /// A truncate trigger beside each row trigger that londiste or `pgq.capture_table` has made.
 const TRUNCATE: &str = "

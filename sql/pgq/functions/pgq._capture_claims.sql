@@ -1,0 +1,51 @@
+create or replace function pgq._capture_unique_indexes(i_table oid)
+returns oid[] as $$
+-- The unique indexes of a table, the primary key's among them, and those of exclusion constraints.
+    select array(select x.indexrelid from pg_index x
+                  where x.indrelid = i_table and (x.indisunique or x.indisexclusion) and x.indislive
+                  order by 1);
+$$ language sql stable set search_path = pg_catalog, pgq, pg_temp;
+
+create or replace function pgq._capture_claims(i_table oid)
+returns text[] as $$
+-- Columns of a table by which its rows exclude others, or find their partition: those of unique indexes and exclusion constraints,
+-- with their expressions and conditions, and those of the partition keys above.
+--
+-- An update that leaves them alone takes nothing from other rows and stays in its table.
+--
+-- Returns:
+--      their names; all columns where an expression may look at any
+    with claim as (
+        select array_remove(x.indkey::int2[], 0::int2) || coalesce((
+                   select array_agg(d.refobjsubid::int2)
+                     from pg_depend d
+                    where (d.classid = 'pg_class'::regclass and d.objid = x.indexrelid
+                           or d.classid = 'pg_constraint'::regclass and d.objid in (select o.oid from pg_constraint o where o.conindid = x.indexrelid and o.conrelid = x.indrelid))
+                      and d.refclassid = 'pg_class'::regclass and d.refobjid = x.indrelid and d.refobjsubid > 0), '{}') as columns,
+               (x.indexprs is not null or x.indpred is not null) and pg_get_indexdef(x.indexrelid) ~ '\.\*' as whole
+          from pg_index x
+         where x.indexrelid = any (pgq._capture_unique_indexes(i_table))
+    )
+    select array(
+        select a.attname::text
+          from pg_attribute a
+         where a.attrelid = i_table and a.attnum > 0 and not a.attisdropped
+           and (exists (select 1 from claim c where c.whole or a.attnum = any (c.columns))
+                or exists (select 1
+                             from pg_partition_ancestors(i_table) p (relid)
+                                  join pg_partitioned_table t on t.partrelid = p.relid
+                            where t.partexprs is not null
+                               or a.attname in (select b.attname from pg_attribute b where b.attrelid = p.relid and b.attnum = any (t.partattrs::int2[]))))
+         order by a.attnum);
+$$ language sql stable set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
+
+create or replace function pgq._capture_fires_last(i_table regclass, i_trigger name)
+returns boolean as $$
+-- Whether no BEFORE trigger fires behind capture's own, which could still change or keep back the change it has logged.
+--
+-- Called immutable for the reason that pgq._capture_intact is: CREATE TRIGGER makes plans anew.  In a transaction with
+-- an old snapshot it does not see a trigger that is younger.
+    select not exists (select 1 from pg_trigger t
+                        where t.tgrelid = i_table and t.tgname > i_trigger and not t.tgisinternal
+                          and t.tgtype & 3 = 3 and t.tgtype & 24 <> 0);
+$$ language sql immutable set search_path = pg_catalog, pgq, pg_temp;

@@ -1,0 +1,27 @@
+-- Functions of an older installation that are not used any more are dropped.  What generated code still calls them is written anew by
+-- capture_code.sql in the same transaction.
+do $obsolete$
+declare
+    _f record;
+begin
+    for _f in
+        select p.oid::pg_catalog.regprocedure as fn
+          from pg_catalog.pg_proc p
+         where p.pronamespace = 'pgq'::pg_catalog.regnamespace
+           and (p.proname in ('_capture_again', '_capture_again_code', '_capture_again_by_expressions', '_capture_used_again', '_capture_taking', '_capture_inside', '_capture_own',
+                              '_capture_some', '_capture_holders', '_capture_written', '_capture_take_out', '_capture_take_back', '_capture_overtaken', '_capture_later',
+                              '_capture_equal', '_capture_equality', '_capture_uniques', '_capture_expressions', '_capture_may_read', '_capture_newest', '_capture_drop_statement')
+                or p.proname = '_capture_register' and p.pronargs = 7
+                or p.proname = '_capture_sample' and p.pronargs = 2
+                or p.proname = '_capture_event' and p.pronargs = 5
+                or p.proname = '_capture_insert' and p.pronargs = 6 and p.proargnames[2] = 'i_prefix'
+                or p.proname = '_capture_state' and p.pronargs = 4
+                or p.proname = '_capture_words' and not '{same_claims}' <@ p.proargnames
+                or p.proname = '_capture_intact' and p.pronargs <> 10
+                or p.proname = '_capture_row' and p.pronargs <> 8
+                or p.proname = '_capture_refuse' and p.proargnames[2] = 'i_leave')
+    loop
+        execute pg_catalog.format('drop function %s', _f.fn);
+    end loop;
+end
+$obsolete$;

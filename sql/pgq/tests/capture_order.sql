@@ -1,0 +1,124 @@
+-- The order of events is that of the changes, wherever capture can write them only later.
+select pgq.create_queue('q');
+\ir captured.psql
+create function act() returns trigger language plpgsql as $$ begin if pg_trigger_depth() = 1 then execute tg_argv[0] using new.id; end if; return null; end $$;
+create table t (id int primary key, u int unique, v text); create table child (id int references t);
+select pgq.capture_table('q', 't') = 'row' as ok \gset
+
+-- three triggers; the one before comes last, but for those that are named to
+do $$ declare _t text[] := array(select tgname || ' ' || tgtype || case when tgqual is null then '' else ' when' end from pg_trigger where tgrelid = 't'::regclass and not tgisinternal order by tgname); begin
+    assert _t = '{_londiste_q 5,_londiste_q_truncate 32,~_londiste_q 27,~~_londiste_q 25 when}', _t::text;
+end $$;
+
+-- an insert whose row is changed before it is written: by a trigger, by a function, in a savepoint, after others, more than once
+create trigger "A" after insert on t for each row execute function act($$ update t set v = v || '!' where id = $1 or id = $1 + 1; insert into child values ($1) $$);
+insert into t select n, n, 'v' from generate_series(1, 3) n;
+do $$ declare _e text[] := events(); begin
+    assert _e = array['I:id id=1&u=1&v=v', 'U:id id=1&u=1&v=v%21', 'I:id id=2&u=2&v=v', 'U:id id=2&u=2&v=v%21', 'U:id id=2&u=2&v=v%21%21', 'I:id id=3&u=3&v=v', 'U:id id=3&u=3&v=v%21', 'U:id id=3&u=3&v=v%21%21'], _e::text;
+end $$;
+drop trigger "A" on t; truncate child;
+create function undone(_sql text) returns int language plpgsql as $$ begin begin execute _sql; raise division_by_zero; exception when division_by_zero then return 1; end; end $$;
+create function done(_sql text) returns int language plpgsql as $$ begin begin execute _sql; return 1; exception when division_by_zero then return 0; end; end $$;
+delete from t; select events() is not null as ok \gset
+begin; insert into t values (1, 1, 'a'), (2, 2, 'b') returning case id when 1 then undone('update t set v = ''x''') + done('update t set u = 7, v = ''y'' where id = 1') + undone('delete from t') end \g /dev/null
+update t set v = 'z'; commit;
+do $$ declare _e text[] := events(); begin
+    assert _e = array['I:id id=1&u=1&v=a', 'U:id id=1&u=7&v=y', 'I:id id=2&u=2&v=b', 'U:id id=1&u=7&v=z', 'U:id id=2&u=2&v=z']
+        or _e = array['I:id id=1&u=1&v=a', 'U:id id=1&u=7&v=y', 'I:id id=2&u=2&v=b', 'U:id id=2&u=2&v=z', 'U:id id=1&u=7&v=z'], _e::text;
+end $$;
+-- what it leaves is taken by another row
+delete from t; select events() is not null as ok \gset
+insert into t values (1, 1, 'a'), (2, 2, 'b') returning case id when 2 then done('update t set u = 5 where id = 1; insert into t values (3, 1, ''c''); delete from t where id = 2; insert into t values (2, 9, ''d'')') end \g /dev/null
+do $$ declare _e text[] := events(); begin
+    assert _e = array['I:id id=1&u=1&v=a', 'U:id id=1&u=5&v=a', 'I:id id=3&u=1&v=c', 'I:id id=2&u=2&v=b', 'D:id id=2&u=2&v=b', 'I:id id=2&u=9&v=d'], _e::text;
+end $$;
+-- in one message, the same place of the table for other rows: after TRUNCATE
+delete from t; select events() is not null as ok \gset
+do $$ declare _n int; begin
+    insert into t values (1, 1, 'a'); update t set v = 'b'; truncate t cascade;
+    insert into t values (2, 2, 'c') returning done('select 1 from t where id = 2 for update') into _n;
+    insert into t values (3, 3, 'd'); update t set v = 'e' where id = 3; delete from t where id = 3; truncate t cascade;
+    insert into t values (4, 4, 'f') returning done('select 1 from t where id = 4 for update') into _n;
+end $$;
+do $$ declare _e text[] := events(); begin
+    assert array(select rtrim(split_part(e, '&', 1)) from unnest(_e) e)
+         = '{I:id id=1,U:id id=1,R,I:id id=2,I:id id=3,U:id id=3,D:id id=3,R,I:id id=4}', _e::text;
+end $$;
+
+-- updates of what excludes other rows are written after they are made, in their order; so are those of a changed key
+create function swap() returns trigger language plpgsql as $$ begin
+    if pg_trigger_depth() = 1 and old.id = 1 then update t set u = 1 where id = 3; update t set id = 1 where id = 3; insert into t values (4, 3, 'n'); end if; return null;
+end $$;
+delete from t; insert into t select n, n, 'v' from generate_series(1, 3) n; select events() is not null as ok \gset
+create trigger "A" after update on t for each row execute function swap();
+update t set id = id + 10, u = u + 10 where id < 3;
+do $$ declare _e text[] := events(); begin
+    assert _e = array['D:id id=1&u=1&v=v', 'I:id id=11&u=11&v=v', 'D:id id=2&u=2&v=v', 'I:id id=12&u=12&v=v', 'U:id id=3&u=1&v=v', 'D:id id=3&u=1&v=v', 'I:id id=1&u=1&v=v', 'I:id id=4&u=3&v=n'], _e::text;
+end $$;
+drop trigger "A" on t;
+
+-- another BEFORE trigger that fires behind capture's changes the row, or keeps the change back
+create function last() returns trigger language plpgsql as $$ begin
+    if tg_op = 'DELETE' then return case when old.v <> 'kept' then old end; end if;
+    if new.v = 'no' then return null; end if; new.v := upper(new.v); return new;
+end $$;
+delete from t; insert into t values (1, 1, 'a'), (2, 2, 'kept'); update t set v = 'x' where id = 1; select events() is not null as ok \gset
+create trigger "~~last" before update or delete on t for each row execute function last();
+update t set v = 'y' where id = 1; update t set v = 'no' where id = 1; begin; update t set v = 'z', u = 8 where id = 1; delete from t; commit;
+do $$ declare _e text[] := events(); begin
+    assert _e = array['U:id id=1&u=1&v=Y', 'U:id id=1&u=8&v=Z', 'D:id id=1&u=8&v=Z'], _e::text;
+end $$;
+alter trigger "~~last" on t rename to first; insert into t values (1, 1, 'a'); update t set v = 'b' where id = 1; update t set v = 'no' where id = 1; delete from t;
+do $$ declare _e text[] := events(); begin assert _e = array['I:id id=1&u=1&v=a', 'U:id id=1&u=1&v=B', 'D:id id=1&u=1&v=B'], _e::text; end $$;
+drop trigger first on t; delete from t; select events() is not null as ok \gset
+
+-- generated columns, which are computed when the BEFORE triggers are through
+create table g (id int primary key, a int, b int generated always as (a * 2) stored, v text); select pgq.capture_table('q', 'g') = 'row' as ok \gset
+insert into g values (1, 1), (2, 2); update g set a = 5 where id = 1; update g set v = 'x' where id = 2; update g set id = 3 where id = 2; delete from g;
+do $$ declare _e text[] := events(); begin
+    assert _e = array['I:id id=1&a=1&b=2&v public.g', 'I:id id=2&a=2&b=4&v public.g', 'U:id id=1&a=5&b=10&v public.g', 'U:id id=2&a=2&b=4&v=x public.g', 'D:id id=2&a=2&b=4&v=x public.g', 'I:id id=3&a=2&b=4&v=x public.g',
+                      'D:id id=1&a=5&b=10&v public.g', 'D:id id=3&a=2&b=4&v=x public.g'], _e::text;
+end $$;
+-- one that is added later
+alter table t add w int generated always as (u + 1) stored; insert into t values (1, 1, 'a'); update t set u = 4; update t set v = 'b';
+do $$ declare _e text[] := events(); begin assert _e = array['I:id id=1&u=1&v=a&w=2', 'U:id id=1&u=4&v=a&w=5', 'U:id id=1&u=4&v=b&w=5'], _e::text; end $$;
+
+-- a part of a partitioned table, attached before or after: rows that move to another part, captured or not
+create table p (id int, part int, v text, primary key (id, part)) partition by list (part);
+create table p1 partition of p for values in (1); create table p2 (like p including all); create table p3 partition of p for values in (3);
+select pgq.capture_table('q', 'p1', 'ev_extra1=''p''') = 'row' as ok, pgq.capture_table('q', 'p2', 'ev_extra1=''p''') = 'row' as ok2 \gset
+insert into p2 values (9, 2, 'a'); update p2 set v = 'b'; alter table p attach partition p2 for values in (2);
+insert into p values (1, 1, 'a'); update p set v = 'b' where id = 1; update p set part = 2 where id = 1; update p set part = 3, v = 'c' where id = 1; update p set part = 1 where id = 1; delete from p;
+do $$ declare _e text[] := events(); begin
+    assert _e = array['I:id,part id=9&part=2&v=a p', 'U:id,part id=9&part=2&v=b p', 'I:id,part id=1&part=1&v=a p', 'U:id,part id=1&part=1&v=b p',
+                      'D:id,part id=1&part=1&v=b p', 'I:id,part id=1&part=2&v=b p', 'D:id,part id=1&part=2&v=b p', 'I:id,part id=1&part=1&v=c p', 'D:id,part id=1&part=1&v=c p', 'D:id,part id=9&part=2&v=b p'], _e::text;
+end $$;
+-- a move that a trigger keeps back
+create trigger "K" before delete on p2 for each row execute function last();
+insert into p values (1, 2, 'kept'), (2, 2, 'x'); update p set part = 1, v = 'moved' where part = 2;
+do $$ declare _e text[] := events(); begin
+    assert (select array_agg(p.*::text order by id) from p) = '{"(1,2,kept)","(2,1,moved)"}', (select array_agg(p.*::text) from p)::text;
+    assert _e = array['I:id,part id=1&part=2&v=kept p', 'I:id,part id=2&part=2&v=x p', 'D:id,part id=2&part=2&v=x p', 'I:id,part id=2&part=1&v=moved p'], _e::text;
+end $$;
+
+-- triggers of an older installation: one for everything
+select pgq.uncapture_table('q', 'g') = 4 as ok \gset
+select pgq._capture_register('q', 'public', 'g', '_londiste_q', '{}', 'fail', 'row', 'IUD') as f \gset
+create trigger _londiste_q after insert or update or delete on g for each row execute function pgq.:"f"('q');
+insert into g values (1, 1); update g set v = 'x'; update g set id = 2; delete from g;
+do $$ declare _e text[] := events(); begin
+    assert _e = array['I:id id=1&a=1&b=2&v public.g', 'U:id id=1&a=1&b=2&v=x public.g', 'D:id id=1&a=1&b=2&v=x public.g', 'I:id id=2&a=1&b=2&v=x public.g', 'D:id id=2&a=1&b=2&v=x public.g'], _e::text;
+end $$;
+select pgq.capture_table('q', 'g') = 'row' as ok \gset
+insert into g values (1, 1); update g set v = 'x'; delete from g;
+do $$ declare _e text[] := events(); begin
+    assert _e = array['I:id id=1&a=1&b=2&v public.g', 'U:id id=1&a=1&b=2&v=x public.g', 'D:id id=1&a=1&b=2&v=x public.g'], _e::text;
+end $$;
+
+-- a number that somebody else has put there is not taken before it was drawn
+do $$ declare _n int; begin
+    delete from t; perform events();
+    perform set_config('skytools.order_capture_1_0', extract(epoch from statement_timestamp()) || string_agg(format(' I(0,%s)/%s=9999999', n, pg_relation_filenode('t')), ''), true) from generate_series(1, 200) n;
+    insert into t values (1, 1, 'a') returning done('select 1 from t for update') into _n;
+end $$;
+do $$ begin assert (select max(ev_id) < 9999999 from pgq.event_1); assert events() = '{I:id id=1&u=1&v=a&w=2}'; end $$;
