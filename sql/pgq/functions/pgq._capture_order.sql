@@ -88,6 +88,8 @@ returns boolean as $$
 --      i_version   - what was updated or deleted
 -- Returns:
 --      whether the trigger is to fire
+-- Errors:
+--      insufficient_privilege: the setting was not made by capture
 declare
     _late constant text[] := string_to_array(current_setting('skytools.late', true), ' ');
     _sequence regclass;
@@ -97,11 +99,11 @@ begin
     end if;
     _sequence := _late[5]::oid::regclass;
     if _sequence::text !~ '^event_[0-9]+_id_seq$' then
-        return false;
+        raise exception 'setting skytools.late of somebody else' using errcode = 'insufficient_privilege';
     end if;
     perform set_config('skytools.late', '', true);
     -- two: an update may become a delete and an insert
     perform pgq._capture_remember(i_function, i_table, i_version, _late[4], concat(nextval(_sequence), ',', nextval(_sequence)));
     return true;
 end;
-$$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp;
+$$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp set quote_all_identifiers = off;

@@ -39,7 +39,7 @@ begin
                  where t.tgrelid = i_table and t.tgname = _part.name and t.tgfoid = to_regprocedure(format('pgq.%I()', i_function))
                    and t.tgtype = 1 | case _part.time when 'before' then 2 else 0 end
                                     | case when _events ~ 'insert' then 4 else 0 end | case when _events ~ 'delete' then 8 else 0 end | case when _events ~ 'update' then 16 else 0 end
-                   and t.tgargs = (select string_agg(convert_to(a, getdatabaseencoding()) || '\x00'::bytea, '' order by nr) from unnest(i_args) with ordinality u (a, nr))
+                   and t.tgargs = (select string_agg(convert_to(a, getdatabaseencoding()) || E'\\x00'::bytea, '' order by nr) from unnest(i_args) with ordinality u (a, nr))
                    and (t.tgqual is null) = (_part.condition = '') and t.tgattr::text = '' and t.tgconstraint = 0
                    -- ALWAYS is somebody's wish
                    and t.tgenabled in ('O', 'A')) then

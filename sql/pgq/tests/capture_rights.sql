@@ -169,7 +169,7 @@ end $$;
 create sequence secret; set role writer;
 do $$ begin
     perform set_config('skytools.late', concat_ws(' ', '_capture_1', 'mine.s'::regclass::oid, '(0,1)', 'U', 'public.secret'::regclass::oid), true);
-    assert not pgq._capture_number('_capture_1', 'mine.s'::regclass, '(0,1)');
+    assert refused('select pgq._capture_number(''_capture_1'', ''mine.s''::regclass, ''(0,1)'')') ~ '^42501 setting';
     perform set_config('skytools.late', 'x y z', true); assert not pgq._capture_number('_capture_1', 'mine.s'::regclass, '(0,1)');
     perform set_config('skytools.late', '', true); assert not pgq._capture_number('_capture_1', 'mine.s'::regclass, '(0,1)');
 end $$;
