@@ -317,8 +317,12 @@ fn triggers(dice: &mut Dice, nested: bool, table: &Table) -> Change {
         10 | 11 => ("take", "after update or delete"),
         _ => ("again", "after update"),
     };
-    // of triggers of a kind the first by name fires first
-    let name = if nested && dice.one_in(2) { format!("A {function}") } else { function.to_owned() };
+    // of triggers of a kind the first by name fires first; capture's begin with ~
+    let name = match dice.roll(4) {
+        0 if nested => format!("A {function}"),
+        1 => format!("~~~ {function}"),
+        _ => function.to_owned(),
+    };
     let name = ident(&name);
     let drop = format!("drop trigger if exists {name} on {full}");
     let argument = match function {

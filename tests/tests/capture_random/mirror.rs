@@ -97,8 +97,8 @@ fn statement(event: &Event) -> Result<(String, bool)> {
     Ok((sql, true))
 }
 
-/// Repeats one event. `lenient`: updates and deletes may find no row, as a subscriber lets them.
-pub async fn apply(mirror: &Client, event: &Event, lenient: bool) -> Result<()> {
+/// Repeats one event: of a row, it must find that row.
+pub async fn apply(mirror: &Client, event: &Event) -> Result<()> {
     let (sql, one_row) = statement(event).with_context(|| format!("{event:?}"))?;
     if !one_row {
         return mirror.batch_execute(&sql).await.with_context(|| format!("{event:?}"));
@@ -108,9 +108,8 @@ pub async fn apply(mirror: &Client, event: &Event, lenient: bool) -> Result<()> 
         tokio_postgres::SimpleQueryMessage::CommandComplete(rows) => Some(*rows),
         _ => None,
     });
-    let none_is_right = lenient && !event.kind.starts_with('I');
     ensure!(
-        touched == Some(1) || (none_is_right && touched == Some(0)),
+        touched == Some(1),
         "{} rows are there for {event:?}\n  as: {sql}",
         touched.unwrap_or_default()
     );

@@ -73,9 +73,8 @@ fn split_names(list: &str) -> Vec<String> {
     names
 }
 
-/// The events must be the changes, each once. A changed key is a delete and an insert. In the tables that are `cascaded`, rows may
-/// have been changed again before their events were written.
-pub async fn count(source: &Client, events: &[Event], nested: bool, cascaded: &[&str]) -> Result<()> {
+/// The events must be the changes, each once. A changed key is a delete and an insert.
+pub async fn count(source: &Client, events: &[Event]) -> Result<()> {
     let mut ids: Vec<i64> = events.iter().map(|e| e.id).collect();
     ids.sort_unstable();
     ids.dedup();
@@ -107,12 +106,11 @@ pub async fn count(source: &Client, events: &[Event], nested: bool, cascaded: &[
             *balance.entry((xid, table.clone(), letter)).or_default() += change;
         }
     }
-    balance.retain(|(_, table, _), n| *n != 0 && !cascaded.contains(&table.as_str()));
+    balance.retain(|_, n| *n != 0);
     let wrong = (|| {
         ensure!(ids.len() == events.len(), "an event came twice");
-        // a row changed again before its event was written has events for what is left of it
         ensure!(
-            nested || balance.is_empty(),
+            balance.is_empty(),
             "changes without events (above 0) or events without changes: {balance:?}"
         );
         Ok(())

@@ -85,8 +85,6 @@ pub struct Setup {
     pub seed: u64,
     pub form: Form,
     /// Triggers may change rows of the statement that fires them, before those have their events. Then events come that find no row;
-    /// what follows must put the row right.
-    pub nested: bool,
     /// Statements on both databases.
     pub both: Vec<String>,
     /// Statements on the source alone, after those.
