@@ -84,7 +84,6 @@ impl fmt::Display for Step {
 pub struct Setup {
     pub seed: u64,
     pub form: Form,
-    /// Triggers may change rows of the statement that fires them, before those have their events. Then events come that find no row;
     /// Statements on both databases.
     pub both: Vec<String>,
     /// Statements on the source alone, after those.
