@@ -12,7 +12,7 @@ create table t1(id serial primary key, v text);
 create table t2(id serial primary key, v text);
 create table t3(id int primary key, v text);
 create view tabs as select queue_name, table_name, local, merge_state, custom_snapshot, dropped_ddl, table_attrs, dest_table from londiste.table_info order by 1, 2;
-create view trgs as select tgrelid::regclass, tgname, encode(tgargs,'escape') from pg_trigger where tgname like '%lond%' order by 1, 2;
+create view trgs as select tgrelid::regclass, tgname, encode(tgargs,'escape') from pg_trigger where tgname like '\_lond%' order by 1, 2;
 select londiste.local_add_table('l1','t1');
 select londiste.global_add_table('l1','public.t1');
 select * from tabs;

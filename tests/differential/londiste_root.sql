@@ -58,7 +58,7 @@ select londiste.global_remove_table('q','public.gl');
 select londiste.local_remove_table('q','t1');
 select londiste.local_remove_table('q','t1');
 select londiste.local_remove_table('qx','t1');
-select tgname from pg_trigger where tgrelid='t1'::regclass;
+select tgname from pg_trigger where tgrelid='t1'::regclass and tgname !~ '^~';
 select * from londiste.table_info;
 select ev_type,ev_data,ev_extra1,ev_extra2,ev_extra3 from pgq.event_1;
 select londiste.find_column_types('public.t1'), londiste.find_column_types('public.nope'), londiste.find_rel_oid('t1','r')::regclass, londiste.find_table_oid('Odd T')::regclass, londiste.find_seq_oid('t1_id_seq')::regclass;
@@ -71,9 +71,16 @@ declare r record;
 begin
     select * into r from londiste.create_trigger('q', tbl, args, 'public.tz', node);
     return next r.ret_code || ' ' || r.ret_note;
-    -- Where the original has logutriga, ours has a function generated for the table that writes the same events.
-    return query select regexp_replace(pg_get_triggerdef(oid), 'pgq\._capture_\d+\(', 'pgq.logutriga(')
-      from pg_trigger where tgrelid = 'tz'::regclass order by tgname collate "C";
+    -- Where the original has logutriga, ours has a function generated for the table that writes the same events, called by three triggers.
+    return query
+        select case when x.several
+                    then regexp_replace(x.def, ' "?~*_londiste_q"? (AFTER|BEFORE) [A-Z ]+ ON ', ' _londiste_q AFTER '
+                             || concat_ws(' OR ', case when x.types & 4 <> 0 then 'INSERT' end, case when x.types & 8 <> 0 then 'DELETE' end, case when x.types & 16 <> 0 then 'UPDATE' end) || ' ON ')
+                    else x.def end
+          from (select regexp_replace((array_agg(pg_get_triggerdef(oid) order by tgname))[1], 'pgq\._capture_\d+\(', 'pgq.logutriga(') as def,
+                       bit_or(tgtype) as types, count(*) > 1 as several, ltrim(tgname, '~') as name
+                  from pg_trigger where tgrelid = 'tz'::regclass group by ltrim(tgname, '~')) x
+         order by x.name collate "C";
     drop table tz;
     create table tz (id int primary key, v text);
 end;

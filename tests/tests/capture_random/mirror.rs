@@ -108,11 +108,7 @@ pub async fn apply(mirror: &Client, event: &Event) -> Result<()> {
         tokio_postgres::SimpleQueryMessage::CommandComplete(rows) => Some(*rows),
         _ => None,
     });
-    ensure!(
-        touched == Some(1),
-        "{} rows are there for {event:?}\n  as: {sql}",
-        touched.unwrap_or_default()
-    );
+    ensure!(touched == Some(1), "{} rows are there for {event:?}\n  as: {sql}", touched.unwrap_or_default());
     Ok(())
 }
 
