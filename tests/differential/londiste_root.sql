@@ -58,7 +58,7 @@ select londiste.global_remove_table('q','public.gl');
 select londiste.local_remove_table('q','t1');
 select londiste.local_remove_table('q','t1');
 select londiste.local_remove_table('qx','t1');
-select tgname from pg_trigger where tgrelid='t1'::regclass and tgname !~ '^~';
+select tgname from pg_trigger where tgrelid='t1'::regclass and tgname !~ '^[~!]';
 select * from londiste.table_info;
 select ev_type,ev_data,ev_extra1,ev_extra2,ev_extra3 from pgq.event_1;
 select londiste.find_column_types('public.t1'), londiste.find_column_types('public.nope'), londiste.find_rel_oid('t1','r')::regclass, londiste.find_table_oid('Odd T')::regclass, londiste.find_seq_oid('t1_id_seq')::regclass;
@@ -74,12 +74,12 @@ begin
     -- Where the original has logutriga, ours has a function generated for the table that writes the same events, called by three triggers.
     return query
         select case when x.several
-                    then regexp_replace(x.def, ' "?~*_londiste_q"? (AFTER|BEFORE) [A-Z ]+ ON ', ' _londiste_q AFTER '
+                    then regexp_replace(x.def, ' "?[~!]?_londiste_q"? (AFTER|BEFORE) [A-Z ]+ ON ', ' _londiste_q AFTER '
                              || concat_ws(' OR ', case when x.types & 4 <> 0 then 'INSERT' end, case when x.types & 8 <> 0 then 'DELETE' end, case when x.types & 16 <> 0 then 'UPDATE' end) || ' ON ')
                     else x.def end
-          from (select regexp_replace((array_agg(pg_get_triggerdef(oid) order by tgname))[1], 'pgq\._capture_\d+\(', 'pgq.logutriga(') as def,
-                       bit_or(tgtype) as types, count(*) > 1 as several, ltrim(tgname, '~') as name
-                  from pg_trigger where tgrelid = 'tz'::regclass group by ltrim(tgname, '~')) x
+          from (select regexp_replace((array_agg(pg_get_triggerdef(oid) order by tgqual is not null, tgname))[1], 'pgq\._capture_\d+\(', 'pgq.logutriga(') as def,
+                       bit_or(tgtype) as types, count(*) > 1 as several, ltrim(tgname, '~!') as name
+                  from pg_trigger where tgrelid = 'tz'::regclass group by ltrim(tgname, '~!')) x
          order by x.name collate "C";
     drop table tz;
     create table tz (id int primary key, v text);

@@ -2,7 +2,7 @@
 -- londiste.create_trigger(queue, table, trg_args, dest_table, node_type)
 --
 --   Put capture on a table: a row trigger `_londiste_<queue>`, where it is generated with
---   two more (`~_londiste_<queue>`, `~~_londiste_<queue>`), and a truncate
+--   two more (`~_londiste_<queue>`, `!_londiste_<queue>`), and a truncate
 --   trigger `_londiste_<queue>_truncate`.  On a leaf they refuse changes instead
 --   of logging them.  Triggers that are as they should be are not touched.
 --
@@ -214,8 +214,8 @@ begin
           from pg_catalog.pg_trigger t
          where t.tgrelid = l_rel
            and not t.tgisinternal
-           and ltrim(t.tgname, '~') in (l_base, 'zzz_' || l_base)
-           and ltrim(t.tgname, '~') <> trigger_name
+           and ltrim(t.tgname, '~!') in (l_base, 'zzz_' || l_base)
+           and ltrim(t.tgname, '~!') <> trigger_name
            and londiste.is_replica_func(t.tgfoid)
     loop
         execute format('drop trigger %I on %s', l_own.tgname, londiste.quote_fqname(l_dest));

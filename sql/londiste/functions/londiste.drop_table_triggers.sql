@@ -28,8 +28,8 @@ begin
            and t.tgparentid = 0
            and londiste.is_replica_func(t.tgfoid)
            and substring(t.tgargs for length(l_queue)) = l_queue
-         -- by statement there are several: the one whose name the capture has comes last, and with it the function goes
-         order by t.tgname desc
+         -- generated ones are several: the one whose name the capture has comes last, and with it the function goes
+         order by t.tgname ~ '^[~!]' desc, t.tgname desc
     loop
         execute format('drop trigger %I on %s', l_trigger.tgname, londiste.quote_fqname(l_dest));
         if l_trigger.generated then

@@ -10,7 +10,7 @@ returns text as $$
 -- what a row of many costs is the same number, evaluated.  So all that is needed for the usual row comes first and in as
 -- few as possible; RETURN NEW is no expression.
 --
--- It is called by AFTER INSERT, by BEFORE UPDATE OR DELETE, and by AFTER UPDATE OR DELETE for what the second left to the third (or for
+-- It is called by AFTER INSERT, by BEFORE UPDATE OR DELETE, and by AFTER UPDATE for what the second left to the third (or for
 -- everything, by a trigger of an older installation): pgq._capture_order.sql says why.  A BEFORE trigger that returns null keeps the change
 -- from being made, so nothing here returns null.
 --
@@ -90,23 +90,21 @@ begin%4$s
             _numbers := pgq._capture_numbers(%5$L, tg_relid, new.ctid, 'I', %6$s);
         end if;
     elsif tg_when operator(pg_catalog.<>) 'BEFORE' then
-        _numbers := pgq._capture_numbers(%5$L, tg_relid, old.ctid, pg_catalog."left"(tg_op, 1), %6$s);
-        if _numbers is null and tg_name operator(pg_catalog.=) %28$L then
-            -- a row that moves to another partition: its update was left to this trigger and never came, its delete is written
-            exit slow;
+        if tg_op operator(pg_catalog.=) 'UPDATE' then
+            _numbers := pgq._capture_numbers(%5$L, tg_relid, old.ctid, 'U', %6$s);
         end if;
     else
         if pg_catalog.age(old.xmin) operator(pg_catalog.<=) 0 then
             perform pgq._capture_first(%5$L, tg_relid, old.ctid, %6$s);
         end if;
+        if _state operator(pg_catalog.=) -4 or _state operator(pg_catalog.<) 0 and not pgq._capture_fires_last(tg_relid, %5$L) then
+            %28$s
+        end if;
         if tg_op operator(pg_catalog.=) 'UPDATE' then
             if (case when _state operator(pg_catalog.>=) 0 then %7$s else true end) then
-                perform pgq._capture_leave_to_after(%5$L, tg_relid, old.ctid, tg_op, %6$s);
+                perform pgq._capture_leave_to_after(%5$L, tg_relid, old.ctid);
                 exit slow;
             end if;
-        elsif _state operator(pg_catalog.=) -2 or _state operator(pg_catalog.=) -4 then
-            perform pgq._capture_leave_to_after(%5$L, tg_relid, old.ctid, tg_op, %6$s);
-            exit slow;
         end if;
     end if;
     if _state operator(pg_catalog.=) -2 then
@@ -192,7 +190,9 @@ $code$,
         pgq._capture_insert(i_capture, _w, format('pg_catalog."left"(tg_op, 1) operator(pg_catalog.||) %L', ':' || _w.key_text), _w.backup,
                             format('case when _numbers is null then pg_catalog.nextval(%1$s) else _numbers[1] end', _w.sequence), 'exit slow;'),
         ':' || _w.key_text, case when _w.backup then '_old_data' else 'null' end,
-        '~~' || i_capture.trigger_name);
+        case i_capture.failure when 'mark'
+             then format('perform pgq._capture_lost(%L, ''a trigger fires behind that of capture''); exit slow;', i_capture.function_name)
+             else format('perform pgq._capture_not_last(tg_relid, %L);', i_capture.function_name) end);
     return _code;
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;

@@ -56,6 +56,11 @@ begin
         due := coalesce(pg_sequence_last_value(_q.queue_event_seq::regclass), 0);
         due := due + greatest(1000, due / 2);
     end if;
+exception
+    when untranslatable_character or character_not_in_repertoire then
+        -- somebody's event under the name of the table
+        chars := '';
+        sampled := 0;
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
 

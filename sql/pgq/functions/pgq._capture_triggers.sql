@@ -3,7 +3,8 @@ returns void as $$
 -- Creates the triggers that capture changes in one form, and drops those of another one.  Those that are as they should be are not touched: that
 -- would lock the table.
 --
--- By row there are three: pgq._capture_order.sql.  The name of the BEFORE trigger makes it the last one to fire, as a rule.
+-- By row there are three: pgq._capture_order.sql.  The name of the BEFORE trigger makes it the last one to fire, as a rule; that of the
+-- one with a WHEN clause makes this the first one to be asked.
 --
 -- By statement there is one trigger for each operation (transition tables want that), one that notes where a statement begins, and
 -- one that never fires: its transition table keeps the table from becoming a partition or a child, whose
@@ -16,10 +17,11 @@ declare
     _args text := (select string_agg(quote_literal(a), ', ' order by nr) from unnest(i_args) with ordinality u (a, nr));
     _part record;
     _events text;
+    _sequence text := (select q.queue_event_seq from pgq.queue q where q.queue_name = i_args[1]);
 begin
-    if i_form = 'row' and octet_length(i_trigger) > 61 then
+    if i_form = 'row' and octet_length(i_trigger) > 62 then
         raise exception 'form=row needs several triggers: the name % is too long for them', i_trigger
-            using errcode = 'name_too_long', hint = 'Give a shorter one: trigger=NAME, at most 61 bytes.';
+            using errcode = 'name_too_long', hint = 'Give a shorter one: trigger=NAME, at most 62 bytes.';
     end if;
     if i_form <> 'statement' then
         perform pgq._capture_drop_triggers(i_table, i_trigger, i_form);
@@ -27,8 +29,8 @@ begin
             select * from (values
                 (i_trigger, 'after', case i_form when 'row' then '{insert}' else '{insert,update,delete}' end, ''),
                 ('~' || i_trigger, 'before', case i_form when 'row' then '{update,delete}' else '{}' end, ''),
-                ('~~' || i_trigger, 'after', case i_form when 'row' then '{update,delete}' else '{}' end,
-                 format('when (case when current_setting(''skytools.late'', true) <> '''' then pgq._capture_number(%L, old.tableoid, old.ctid) end)', i_function))) v (name, time, events, condition)
+                ('!' || i_trigger, 'after', case i_form when 'row' then '{update}' else '{}' end,
+                 format('when (case when current_setting(%L, true) <> '''' then pgq._capture_number(%L, old.tableoid, old.ctid, %L::regclass) end)', 'skytools.late' || i_function, i_function, _sequence))) v (name, time, events, condition)
         loop
             select string_agg(e, ' or ') into _events from unnest(_part.events::text[]) e where e = any (string_to_array(i_events, ' or '));
             if _events is null then
@@ -48,6 +50,9 @@ begin
                 execute format('alter table %s enable trigger %I', _name, _part.name);
             end if;
         end loop;
+        if i_form = 'row' and not pgq._capture_fires_last(i_table, i_function) then
+            perform pgq._capture_not_last(i_table, i_function);
+        end if;
         return;
     end if;
 
@@ -89,7 +94,7 @@ begin
            and case
                when t.tgname = i_trigger then (t.tgtype & 1 = 0) <> (i_form = 'statement')
                when t.tgname in (i_trigger || '_update', i_trigger || '_delete', i_trigger || '_open', i_trigger || '_pin') then i_form <> 'statement'
-               when t.tgname in ('~' || i_trigger, '~~' || i_trigger) then i_form <> 'row' end
+               when t.tgname in ('~' || i_trigger, '!' || i_trigger) then i_form <> 'row' end
     loop
         execute format('drop trigger %I on %s', _t, i_table::regclass);
     end loop;

@@ -111,7 +111,7 @@ begin
                   || ' then -3' else '' end,
         case i_capture.form when 'row'
              then format(E'\n        when tg_when operator(pg_catalog.=) ''BEFORE'' and not pgq._capture_fires_last(''%s''::pg_catalog.regclass, %L) then -4',
-                         i_table, '~' || i_capture.trigger_name) else '' end,
+                         i_table, i_capture.function_name) else '' end,
         i_words.prefix || '_state_seq');
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;

@@ -168,10 +168,10 @@ end $$;
 -- the clause that draws numbers gives everybody no more than these: not of any sequence, and none that would be written without the trigger
 create sequence secret; set role writer;
 do $$ begin
-    perform set_config('skytools.late', concat_ws(' ', '_capture_1', 'mine.s'::regclass::oid, '(0,1)', 'U', 'public.secret'::regclass::oid), true);
-    assert refused('select pgq._capture_number(''_capture_1'', ''mine.s''::regclass, ''(0,1)'')') ~ '^42501 setting';
-    perform set_config('skytools.late', 'x y z', true); assert not pgq._capture_number('_capture_1', 'mine.s'::regclass, '(0,1)');
-    perform set_config('skytools.late', '', true); assert not pgq._capture_number('_capture_1', 'mine.s'::regclass, '(0,1)');
+    perform set_config('skytools.late_capture_1', pgq_key, true) from (select format(' U(0,1)/%s/%s/%s=', 'mine.s'::regclass::oid, pg_relation_filenode('mine.s'), current_setting('skytools.truncated', true))) k (pgq_key);
+    assert refused('select pgq._capture_number(''_capture_1'', ''mine.s''::regclass, ''(0,1)'', ''public.secret'')') ~ '^42501 sequence public.secret is not', refused('select pgq._capture_number(''_capture_1'', ''mine.s''::regclass, ''(0,1)'', ''public.secret'')');
+    perform set_config('skytools.late_capture_1', 'x y z', true); assert not pgq._capture_number('_capture_1', 'mine.s'::regclass, '(0,1)', 'public.secret');
+    perform set_config('skytools.late_capture_1', '', true); assert not pgq._capture_number('_capture_1', 'mine.s'::regclass, '(0,1)', 'public.secret');
 end $$;
 reset role; do $$ begin assert (select last_value = 1 and not is_called from secret); end $$;
 -- what is refused by statement is told to a writer who has no rights here

@@ -121,7 +121,7 @@ end $$;
 -- from form to form, nothing twice and nothing left
 do $$ begin
     assert pgq.capture_table('q', 't') = 'row';
-    assert (select array_agg(tgname order by tgname) from pg_trigger where tgrelid = 't'::regclass and not tgisinternal) = array['_londiste_q', '_londiste_q_truncate', '~_londiste_q', '~~_londiste_q']::name[];
+    assert (select array_agg(tgname order by tgname) from pg_trigger where tgrelid = 't'::regclass and not tgisinternal) = array['!_londiste_q', '_londiste_q', '_londiste_q_truncate', '~_londiste_q']::name[];
     insert into t values (50); assert events() = array['I:id id=50&n&w&d'];
     assert pgq.capture_table('q', 't', 'form=statement') = 'statement';
     insert into t values (51); assert events() = array['I:id id=51&n&w&d'];

@@ -56,6 +56,12 @@ begin
             using errcode = 'invalid_parameter_value';
     end if;
 
+    if tg_op operator(pg_catalog.=) 'TRUNCATE' then
+        -- versions of rows begin anew in the same places: pgq._capture_order_key()
+        perform pg_catalog.set_config('skytools.truncated',
+            (pg_catalog.concat('0', pg_catalog.substring(pg_catalog.current_setting('skytools.truncated', true), '^[0-9]{1,9}$'))::pg_catalog.int4 operator(pg_catalog.+) 1)::pg_catalog.text, true);
+    end if;
+
     -- The plan: kept from an earlier row as long as nothing of the table has changed.  The functions used here look
     -- into the system caches, which know of DDL that the snapshot of this transaction does not show.
     select t.* into _p

@@ -317,10 +317,10 @@ fn triggers(dice: &mut Dice, nested: bool, table: &Table) -> Change {
         10 | 11 => ("take", "after update or delete"),
         _ => ("again", "after update"),
     };
-    // of triggers of a kind the first by name fires first; capture's begin with ~
+    // of triggers of a kind the first by name fires first; capture's are called ~_londiste and !_londiste
     let name = match dice.roll(4) {
         0 if nested => format!("A {function}"),
-        1 => format!("~~~ {function}"),
+        1 => format!("~ {function}"),
         _ => function.to_owned(),
     };
     let name = ident(&name);

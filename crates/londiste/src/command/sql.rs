@@ -116,7 +116,8 @@ pub const CAPTURE_LOST: &str = "select r.nr, \
            < case when pg_catalog.to_jsonb(c) ->> 'form' = 'statement' then 5 \
                   when exists (select 1 from pg_catalog.pg_trigger t where t.tgname = '~' || c.trigger_name \
                                   and t.tgrelid = pg_catalog.to_regclass(pg_catalog.format('%I.%I', c.rel_schema, c.rel_name))) \
-                  then 2 + case when pg_catalog.to_jsonb(c) ->> 'operations' like '%I%' then 1 else 0 end \
+                  then 1 + case when pg_catalog.to_jsonb(c) ->> 'operations' like '%I%' then 1 else 0 end \
+                         + case when pg_catalog.to_jsonb(c) ->> 'operations' like '%U%' then 1 else 0 end \
                   else 1 end \
      order by r.nr";
 /// What captures a table: queue, schema, name. Function of the row trigger, whether it is a plain `logutriga` one, whether it is registered
@@ -124,7 +125,7 @@ pub const CAPTURE_LOST: &str = "select r.nr, \
 /// when there is no trigger and none registered.
 pub const CURRENT_CAPTURE: &str = "select t.function, coalesce(t.plain, false), \
         coalesce(c.lost_since is null and t.enabled and c.function_name = t.function \
-                 and (n.form = 'statement' or t.after & 24 > 0 or n.operations !~ '[UD]' or t.before and t.late) \
+                 and (n.form = 'statement' or t.after & 24 > 0 or n.operations !~ '[UD]' or t.before and (t.late or n.operations !~ 'U')) \
                  and (n.form = 'statement' or t.after & 4 > 0 or n.operations !~ 'I'), false), \
         array['trigger=' || coalesce(c.trigger_name, t.tgname)] \
             || case when n.form = 'row' then array['tgflags=' || n.operations] end \

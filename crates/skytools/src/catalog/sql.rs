@@ -88,10 +88,10 @@ select o.conname::text, fn.nspname || '.' || f.relname, tn.nspname || '.' || t.r
  where o.confrelid = $1 and o.contype = 'f' and o.conparentid = 0
  order by 2, o.conname::text collate \"C\"";
 
-/// Capture triggers of Londiste are named `_londiste_<queue>` with an optional `zzz_`, `~` or `~~` and call a function of pgq.
+/// Capture triggers of Londiste are named `_londiste_<queue>` with an optional `zzz_`, `~` or `!` and call a function of pgq.
 pub(super) const TRIGGERS: &str = "
 select t.tgname::text, pg_catalog.pg_get_triggerdef(t.oid), t.tgenabled::text,
-       t.tgname ~ '^(~+|zzz_+)?_?londiste_' and pn.nspname = 'pgq', t.tgparentid <> 0,
+       t.tgname ~ '^([~!]|zzz_+)?_?londiste_' and pn.nspname = 'pgq', t.tgparentid <> 0,
        format('CREATE %sTRIGGER %I ', case when t.tgconstraint <> 0 then 'CONSTRAINT ' else '' end, t.tgname)
   from pg_catalog.pg_trigger t
   join pg_catalog.pg_proc p on p.oid = t.tgfoid

@@ -33,7 +33,7 @@ const SOURCE: &str = "select c.relkind = 'r' and c.relpersistence = 'p' \
                        where a.arg not in ('', 'backup') and a.arg not like 'ev\\_extra1=%') \
                 group by t.tgfoid, t.tgargs \
                having bool_or(t.tgtype = 29 and t.tgqual is null) \
-                   or bool_and(p.proname like '\\_capture\\_%') and array_agg(t.tgtype) @> '{5,25,27}'::int2[]) \
+                   or bool_and(p.proname like '\\_capture\\_%') and array_agg(t.tgtype) @> '{5,17,27}'::int2[]) \
          and not exists (select 1 from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attname like '\\_pgq\\_ev\\_%') \
      from pg_catalog.pg_class c, (select convert_to($2, getdatabaseencoding()) as name) q where c.oid = $1";
 

@@ -70,8 +70,8 @@ select format('table %I.%I, queue %I', r.rel_schema, r.rel_name, r.queue_name), 
             union all
             select r.trigger_name where not r.by_statement and r.operations ~ 'I'
             union all
-            select p || r.trigger_name from unnest('{~,~~}'::text[]) p
-             where not r.by_statement and r.operations ~ '[UD]'
+            select p.prefix || r.trigger_name from (values ('~', '[UD]'), ('!', 'U')) p (prefix, operation)
+             where not r.by_statement and r.operations ~ p.operation
                and not exists (select 1 from pg_trigger t where t.tgrelid = r.rel and t.tgname = r.trigger_name and t.tgfoid = r.function and t.tgtype & 24 <> 0)) x
      where r.trigger is not null
        and not exists (select 1 from pg_trigger t where t.tgrelid = r.rel and t.tgname = x.name)
@@ -91,7 +91,7 @@ select format('table %I.%I, queue %I', r.rel_schema, r.rel_name, r.queue_name), 
 /// Triggers that run a function of pgq, with their arguments: one for each row trigger, where capture by row or statement made several under the name
 /// that the others extend.
 const ROW_TRIGGERS: &str = "
-    select t.oid, t.tgrelid, ltrim(t.tgname, '~') as tgname,
+    select t.oid, t.tgrelid, ltrim(t.tgname, '~!') as tgname,
            (select bit_or(o.tgtype) from pg_trigger o where o.tgrelid = t.tgrelid and o.tgfoid = t.tgfoid) as tgtype, n.nspname, c.relname, p.proname, p.oid as function,
            (select array_agg(convert_from(substr(t.tgargs, z.before + 1, z.at - z.before - 1), getdatabaseencoding()) order by z.at)
               from (select g + 1 as at, lag(g + 1, 1, 0) over (order by g) as before
