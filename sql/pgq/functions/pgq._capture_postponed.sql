@@ -1,37 +1,57 @@
 -- Keys that are DEFERRABLE: two rows may have one for a while, and events tell rows by nothing else.
 
-create or replace function pgq._capture_postponed(i_prefix text, i_extra text, i_key_text text, i_key text, i_own boolean)
+create or replace function pgq._capture_postponed(i_prefix text, i_extra text, i_key_text text, i_key text, i_data text, i_own boolean)
 returns text[] as $$
--- Takes the events of a row out of the queue that was inserted with the key of another before that was deleted.
+-- Makes a delete of one of several rows that have a key possible.
 --
--- Nobody has seen them yet: the transaction has still to commit.
+-- What this transaction has logged of rows with the key, nobody has seen yet: it has still to commit.  A row that it inserted itself is taken out of the
+-- log with its events; what it inserted before it deleted the row that had the key first, goes behind the delete.
 --
 -- Parameters:
 --      i_prefix    - of the names of the queue's event tables
 --      i_extra     - ev_extra1
 --      i_key_text  - columns of the key, as they stand in the type of events
 --      i_key       - the key, as events write it
---      i_own       - the deleted row may have been inserted by this transaction
+--      i_data      - all of the deleted row, likewise
+--      i_own       - this transaction may have inserted it
 -- Returns:
---      type, data and ev_extra2 of each, to be written behind the delete
+--      type, data and ev_extra2 of each event to be written behind the delete; null if there is nothing to be written, the delete neither
 -- Tables directly manipulated:
 --      delete - the queue's event tables, of this transaction's events
 declare
     _written constant text := format('%s e where e.ev_txid = txid_current() and e.ev_extra1 = $1 and e.ev_type in (''I:'' || $2, ''U:'' || $2, ''D:'' || $2)'
                                      ' and string_to_array(e.ev_data, ''&'') @> string_to_array($3, ''&'')', i_prefix);
+    _ids int8[];
+    _ops text[];
+    _datas text[];
+    _begin int4;        -- of what was written since the last delete
+    _first int4;
+    _last int4;
     _moved text[];
 begin
-    execute format('with log as (
-                        select e.ev_id as id, left(e.ev_type, 1) as op from %1$s
-                    ), inserts as (
-                        select l.id from log l where l.op = ''I'' and l.id > coalesce((select max(d.id) from log d where d.op = ''D''), 0)
-                         order by l.id offset $4 limit 1
-                    ), gone as (
-                        delete from %1$s and e.ev_id >= (select i.id from inserts i)
+    execute format('select array_agg(e.ev_id order by e.ev_id), array_agg(left(e.ev_type, 1) order by e.ev_id), array_agg(e.ev_data order by e.ev_id) from %s', _written)
+       into _ids, _ops, _datas using i_extra, i_key_text, i_key;
+    _begin := coalesce((select max(u.nr) from unnest(_ops) with ordinality u (op, nr) where u.op = 'D'), 0) + 1;
+    if i_own then
+        -- equal rows are as good as each other
+        _last := (select max(u.nr) from unnest(_datas) with ordinality u (data, nr) where u.nr >= _begin and u.data = i_data);
+        _first := (select max(u.nr) from unnest(_ops) with ordinality u (op, nr) where u.nr between _begin and _last and u.op = 'I');
+        if _first is null then
+            return '{}';
+        end if;
+        execute format('delete from %s and e.ev_id = any ($4)', _written) using i_extra, i_key_text, i_key, _ids[_first:_last];
+        return null;
+    end if;
+    _first := (select min(u.nr) from unnest(_ops) with ordinality u (op, nr) where u.nr >= _begin and u.op = 'I');
+    if _first is null then
+        return '{}';
+    end if;
+    execute format('with gone as (
+                        delete from %s and e.ev_id = any ($4)
                         returning e.ev_id, array[e.ev_type, e.ev_data, e.ev_extra2] as event
                     ) select array_agg(g.event[n] order by g.ev_id, n) from gone g, generate_series(1, 3) n', _written)
-       into _moved using i_extra, i_key_text, i_key, case when i_own then 1 else 0 end;
-    return coalesce(_moved, '{}');
+       into _moved using i_extra, i_key_text, i_key, _ids[_first:];
+    return _moved;
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set jit = off;
 

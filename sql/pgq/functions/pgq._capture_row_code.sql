@@ -177,7 +177,7 @@ $code$,
         _refuse, _careful_update,
         pgq._capture_encode(i_table, _w.ignored, 'old', 'careful'),
         case when _w.swappable
-             then format(E'\n                _taken := pgq._capture_postponed(%L, %s, %L, %s, pg_catalog.age(old.xmin) operator(pg_catalog.<=) 0);', _w.prefix, _w.extra, _w.key_text,
+             then format(E'\n                _taken := pgq._capture_postponed(%L, %s, %L, %s, _data, pg_catalog.age(old.xmin) operator(pg_catalog.<=) 0);\n                _nothing := _taken is null;', _w.prefix, _w.extra, _w.key_text,
                          pgq._capture_encode(i_table, array(select k.name from pgq._capture_columns(i_table, '{}') k where k.name <> all (_w.key_columns)), 'old', 'careful'))
              else '' end,
         -- a row too large

@@ -94,3 +94,11 @@ insert into l values (1, 'old'); begin; insert into l values (1, 'new'); delete 
 do $$ declare _e text[] := events(); begin
     assert _e = array['I:id id=1&v=old public.l', 'D:id id=1&v=old public.l', 'I:id id=1&v=new public.l'], _e::text;
 end $$;
+begin; insert into l values (1, 'more'), (1, 'most'); update l set v = 'changed' where v = 'most'; delete from l where v = 'more'; delete from l where v = 'changed'; commit;
+begin; insert into l values (2, 'a'), (2, 'b'); delete from l where v = 'a'; insert into l values (3, 'c'); delete from l where id = 3; commit;
+do $$ declare _e text[] := events(); begin assert _e = array['I:id id=2&v=b public.l'], _e::text; end $$;
+truncate l; select events() is not null as ok \gset
+insert into l values (1, 'old'); begin; insert into l values (1, 'new'); delete from l where v = 'old'; commit;
+do $$ declare _e text[] := events(); begin
+    assert _e = array['I:id id=1&v=old public.l', 'D:id id=1&v=old public.l', 'I:id id=1&v=new public.l'], _e::text;
+end $$;
