@@ -101,7 +101,11 @@ begin%4$s
             %28$s
         end if;
         if tg_op operator(pg_catalog.=) 'UPDATE' then
-            if (case when _state operator(pg_catalog.>=) 0 then %7$s else true end) then
+            -- of an altered table, no column may be mentioned
+            if _state operator(pg_catalog.<) 0 then
+                perform pgq._capture_leave_to_after(%5$L, tg_relid, old.ctid);
+                exit slow;
+            elsif %7$s then
                 perform pgq._capture_leave_to_after(%5$L, tg_relid, old.ctid);
                 exit slow;
             end if;

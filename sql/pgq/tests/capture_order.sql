@@ -154,3 +154,10 @@ do $$ declare _n int; begin
     insert into t values (1, 1, 'a') returning done('select 1 from t for update') into _n;
 end $$;
 do $$ begin assert (select max(ev_id) < 9999999 from pgq.event_1); assert events() = '{I:id id=1&u=1&v=a&w=2}'; end $$;
+
+-- a column that excluded other rows is gone, or has another name
+create table e (id int primary key, a int unique, b int unique); select pgq.capture_table('q', 'e') = 'row' as ok \gset
+insert into e values (1, 1, 1); alter table e drop column a; update e set b = 2; alter table e rename column b to c; update e set c = 3; alter table e rename column id to k; update e set k = 5;
+do $$ declare _e text[] := events(); begin
+    assert _e = array['I:id id=1&a=1&b=1 public.e', 'U:id id=1&b=2 public.e', 'U:id id=1&c=3 public.e', 'D:k k=1&c=3 public.e', 'I:k k=5&c=3 public.e'], _e::text;
+end $$;
