@@ -39,20 +39,24 @@ returns text[] as $$
          order by a.attnum);
 $$ language sql stable set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
 
-create or replace function pgq._capture_fires_last(i_table regclass, i_function name)
-returns boolean as $$
--- Whether no other BEFORE trigger fires behind capture's own, which could still change or keep back the change it has logged.
+create or replace function pgq._capture_follower(i_table regclass, i_function name)
+returns name as $$
+-- Another BEFORE trigger that fires behind capture's own, and could still change or keep back the change it has logged.
 --
 -- Called immutable for the reason that pgq._capture_intact is: CREATE TRIGGER makes plans anew.  In a transaction with
 -- an old snapshot it does not see a trigger that is younger.
-    select not exists (select 1
-                         from pg_trigger t
-                              join pg_trigger own on own.tgrelid = t.tgrelid and own.tgname < t.tgname and own.tgtype & 3 = 3
-                              join pg_proc f on f.oid = own.tgfoid and f.proname = i_function and f.pronamespace = 'pgq'::regnamespace
-                              join pg_proc p on p.oid = t.tgfoid
-                        where t.tgrelid = i_table and not t.tgisinternal and t.tgtype & 3 = 3 and t.tgtype & 24 <> 0 and t.tgenabled <> 'D'
-                          -- capture for another queue changes nothing
-                          and not (p.pronamespace = 'pgq'::regnamespace and p.proname ~ '^_capture_[0-9]+$'));
+--
+-- Returns:
+--      the last one; null if there is none, as should be
+    select t.tgname
+      from pg_trigger t
+           join pg_trigger own on own.tgrelid = t.tgrelid and own.tgname < t.tgname and own.tgtype & 3 = 3
+           join pg_proc f on f.oid = own.tgfoid and f.proname = i_function and f.pronamespace = 'pgq'::regnamespace
+           join pg_proc p on p.oid = t.tgfoid
+     where t.tgrelid = i_table and not t.tgisinternal and t.tgtype & 3 = 3 and t.tgtype & 24 <> 0 and t.tgenabled <> 'D'
+       -- capture for another queue changes nothing
+       and not (p.pronamespace = 'pgq'::regnamespace and p.proname ~ '^_capture_[0-9]+$')
+     order by t.tgname desc limit 1;
 $$ language sql immutable set search_path = pg_catalog, pgq, pg_temp;
 
 create or replace function pgq._capture_not_last(i_table regclass, i_function name)
@@ -60,16 +64,8 @@ returns void as $$
 -- Errors:
 --      object_not_in_prerequisite_state: names the trigger that has to be renamed
 declare
-    _t name;
+    _t name := pgq._capture_follower(i_table, i_function);
 begin
-    select t.tgname into _t
-      from pg_trigger t
-           join pg_trigger own on own.tgrelid = t.tgrelid and own.tgname < t.tgname and own.tgtype & 3 = 3
-           join pg_proc f on f.oid = own.tgfoid and f.proname = i_function and f.pronamespace = 'pgq'::regnamespace
-           join pg_proc p on p.oid = t.tgfoid
-     where t.tgrelid = i_table and not t.tgisinternal and t.tgtype & 3 = 3 and t.tgtype & 24 <> 0 and t.tgenabled <> 'D'
-       and not (p.pronamespace = 'pgq'::regnamespace and p.proname ~ '^_capture_[0-9]+$')
-     order by t.tgname desc limit 1;
     raise exception 'trigger % on table % fires behind that of capture, and could change what it has logged', quote_ident(_t), i_table
         using errcode = 'object_not_in_prerequisite_state',
               hint = format('Triggers fire by name: alter trigger %I on %s rename to %I', _t, i_table, coalesce(nullif(ltrim(_t, '~'), ''), 'before_capture'));

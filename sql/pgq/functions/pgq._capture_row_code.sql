@@ -97,7 +97,7 @@ begin%4$s
         if pg_catalog.age(old.xmin) operator(pg_catalog.<=) 0 then
             perform pgq._capture_first(%5$L, tg_relid, old.ctid, %6$s);
         end if;
-        if _state operator(pg_catalog.=) -4 or _state operator(pg_catalog.<) 0 and not pgq._capture_fires_last(tg_relid, %5$L) then
+        if _state operator(pg_catalog.=) -4 or _state operator(pg_catalog.<) 0 and pgq._capture_follower(tg_relid, %5$L) is not null then
             %28$s
         end if;
         if tg_op operator(pg_catalog.=) 'UPDATE' then

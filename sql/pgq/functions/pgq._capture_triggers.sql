@@ -50,7 +50,7 @@ begin
                 execute format('alter table %s enable trigger %I', _name, _part.name);
             end if;
         end loop;
-        if i_form = 'row' and not pgq._capture_fires_last(i_table, i_function) then
+        if i_form = 'row' and pgq._capture_follower(i_table, i_function) is not null then
             perform pgq._capture_not_last(i_table, i_function);
         end if;
         return;

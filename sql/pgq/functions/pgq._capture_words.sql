@@ -110,7 +110,7 @@ begin
                                               case n when 'DateStyle' then 'ISO%' else pgq._capture_canonical(n) end), ' or ' order by n) from unnest(i_words.needs) n)
                   || ' then -3' else '' end,
         case i_capture.form when 'row'
-             then format(E'\n        when tg_when operator(pg_catalog.=) ''BEFORE'' and not pgq._capture_fires_last(''%s''::pg_catalog.regclass, %L) then -4',
+             then format(E'\n        when tg_when operator(pg_catalog.=) ''BEFORE'' and pgq._capture_follower(''%s''::pg_catalog.regclass, %L) is not null then -4',
                          i_table, i_capture.function_name) else '' end,
         i_words.prefix || '_state_seq');
 end;
