@@ -74,6 +74,7 @@
 \ir functions/pgq._capture_lost.sql
 \ir functions/pgq._capture_words.sql
 \ir functions/pgq._capture_order.sql
+\ir functions/pgq._trigger_order.sql
 \ir functions/pgq._capture_postponed.sql
 \ir functions/pgq._capture_row_code.sql
 \ir functions/pgq._capture_statement.sql
@@ -85,6 +86,7 @@
 \ir functions/pgq._capture_register.sql
 \ir functions/pgq._capture_allow.sql
 \ir functions/pgq._capture_triggers.sql
+\ir functions/pgq._capture_current.sql
 \ir functions/pgq.capture_table.sql
 \ir functions/pgq.uncapture_table.sql
 \ir functions/pgq.rebase_transactions.sql

@@ -71,14 +71,15 @@ declare r record;
 begin
     select * into r from londiste.create_trigger('q', tbl, args, 'public.tz', node);
     return next r.ret_code || ' ' || r.ret_note;
-    -- Where the original has logutriga, ours has a function generated for the table that writes the same events, called by three triggers.
+    -- Where the original has logutriga, ours has a function generated for the table that writes the same events, called by three triggers;
+    -- generic ones are two, the second with a WHEN clause.
     return query
         select case when x.several
-                    then regexp_replace(x.def, ' "?[~!]?_londiste_q"? (AFTER|BEFORE) [A-Z ]+ ON ', ' _londiste_q AFTER '
+                    then regexp_replace(regexp_replace(x.def, ' WHEN \(pgq\._trigger_number\(.*\)\) EXECUTE', ' EXECUTE'), ' "?[~!]?_londiste_q"? (AFTER|BEFORE) [A-Z ]+ ON ', ' _londiste_q AFTER '
                              || concat_ws(' OR ', case when x.types & 4 <> 0 then 'INSERT' end, case when x.types & 8 <> 0 then 'DELETE' end, case when x.types & 16 <> 0 then 'UPDATE' end) || ' ON ')
                     else x.def end
           from (select regexp_replace((array_agg(pg_get_triggerdef(oid) order by tgqual is not null, tgname))[1], 'pgq\._capture_\d+\(', 'pgq.logutriga(') as def,
-                       bit_or(tgtype) as types, count(*) > 1 as several, ltrim(tgname, '~!') as name
+                       bit_or(tgtype) as types, count(*) > 1 or bool_or(tgname like '!%') as several, ltrim(tgname, '~!') as name
                   from pg_trigger where tgrelid = 'tz'::regclass group by ltrim(tgname, '~!')) x
          order by x.name collate "C";
     drop table tz;

@@ -31,6 +31,7 @@ declare
     l_item record;
     l_pos int4;
     l_sql text;
+    l_name name;
 begin
     if i_table is null or i_part is null then
         raise exception 'need table and part';
@@ -109,20 +110,22 @@ begin
     -- Generated capture belongs to one table; the generic trigger takes the same arguments.
     if to_regclass('pgq.capture') is not null then
         for l_item in
-            select c.trigger_name, c.operations, max(t.tgenabled) as enabled,
-                   (select string_agg(quote_literal(a), ', ' order by nr) from unnest(c.queue_name || c.options) with ordinality u (a, nr)) as args
+            select c.trigger_name, c.operations, max(t.tgenabled) as enabled, c.queue_name || c.options as args
               from pg_catalog.pg_trigger t
               join pgq.capture c on format('pgq.%I()', c.function_name) = t.tgfoid::regprocedure::text
              where t.tgrelid = l_rel
              group by c.capture_id
         loop
-            execute format('create trigger %I after %s on %s for each row execute function pgq.logutriga(%s)', l_item.trigger_name,
-                           concat_ws(' or ', case when l_item.operations ~ 'I' then 'insert' end, case when l_item.operations ~ 'U' then 'update' end,
-                                     case when l_item.operations ~ 'D' then 'delete' end), l_child, l_item.args);
-            if l_item.enabled <> 'O' then
+            perform pgq._capture_triggers(to_regclass(l_child), l_item.trigger_name, 'generic', 'logutriga', l_item.args,
+                                          concat_ws(' or ', case when l_item.operations ~ 'I' then 'insert' end, case when l_item.operations ~ 'U' then 'update' end,
+                                                    case when l_item.operations ~ 'D' then 'delete' end));
+            for l_name in
+                select t.tgname from pg_catalog.pg_trigger t
+                 where l_item.enabled <> 'O' and t.tgrelid = to_regclass(l_child) and t.tgname in (l_item.trigger_name, '!' || l_item.trigger_name)
+            loop
                 execute format('alter table %s %s trigger %I', l_child,
-                               case l_item.enabled when 'D' then 'disable' when 'A' then 'enable always' else 'enable replica' end, l_item.trigger_name);
-            end if;
+                               case l_item.enabled when 'D' then 'disable' when 'A' then 'enable always' else 'enable replica' end, l_name);
+            end loop;
         end loop;
     end if;
 

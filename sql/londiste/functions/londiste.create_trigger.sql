@@ -1,8 +1,8 @@
 -- ----------------------------------------------------------------------
 -- londiste.create_trigger(queue, table, trg_args, dest_table, node_type)
 --
---   Put capture on a table: a row trigger `_londiste_<queue>`, where it is generated with
---   two more (`~_londiste_<queue>`, `!_londiste_<queue>`), and a truncate
+--   Put capture on a table: a row trigger `_londiste_<queue>`, beside it those that
+--   keep the order of changes (`!_londiste_<queue>`, `~_londiste_<queue>`), and a truncate
 --   trigger `_londiste_<queue>_truncate`.  On a leaf they refuse changes instead
 --   of logging them.  Triggers that are as they should be are not touched.
 --
@@ -61,6 +61,8 @@ declare
     l_bad text;
     l_own record;
     l_skipping name[];
+    l_events text;
+    l_made boolean = false;
 begin
     foreach l_arg in array coalesce(i_trg_args, '{}') loop
         case
@@ -239,18 +241,24 @@ begin
             ret_note := format('Table %s cannot have generated capture with these arguments: no form=statement, no capture_failure=mark', l_dest);
             return;
         end if;
+        l_events := concat_ws(' or ', case when l_type & 4 <> 0 then 'insert' end, case when l_type & 16 <> 0 then 'update' end,
+                              case when l_type & 8 <> 0 then 'delete' end);
         if l_form = 'statement' then
             perform pgq._capture_check_statement(i_queue_name || l_args[2:]);
-            perform pgq._capture_triggers(l_rel, trigger_name, l_form, l_func, l_args,
-                case l_type & 28 when 28 then 'insert or update or delete' else 'some' end);
-        elsif l_func ~ '^_capture_' then
-            perform pgq._capture_triggers(l_rel, trigger_name, l_form, l_func, l_args,
-                concat_ws(' or ', case when l_type & 4 <> 0 then 'insert' end, case when l_type & 16 <> 0 then 'update' end, case when l_type & 8 <> 0 then 'delete' end));
+        end if;
+        if l_func ~ '^_capture_' then
+            perform pgq._capture_triggers(l_rel, trigger_name, l_form, l_func, l_args, l_events);
+        elsif l_before or to_regprocedure('pgq._trigger_number(text,oid,tid,xid)') is null then
+            perform pgq._capture_drop_triggers(l_rel, trigger_name, 'single');
         else
-            perform pgq._capture_drop_triggers(l_rel, trigger_name, 'generic');
+            if i_node_type is distinct from 'leaf' then
+                perform pgq._trigger_check_key(l_rel, l_args);
+            end if;
+            perform pgq._capture_triggers(l_rel, trigger_name, 'generic', l_func, l_args, l_events);
+            l_made := true;
         end if;
     end if;
-    if l_func in ('logutriga', 'sqltriga', 'jsontriga') then
+    if l_func in ('logutriga', 'sqltriga', 'jsontriga') and not l_made then
         perform londiste._make_trigger(l_rel, trigger_name, l_type::int2, l_func, l_args);
     end if;
     if l_func in ('logutriga', 'sqltriga', 'jsontriga') and l_own.nspname is not null then

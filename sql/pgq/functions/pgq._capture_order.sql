@@ -15,7 +15,7 @@ returns text as $$
 -- Name of the setting that keeps the numbers for versions of rows in some blocks of a table: a single one would grow too long.
     select pg_catalog.concat('skytools.order', i_function, '_',
                              pg_catalog.split_part(pg_catalog.ltrim(i_version::pg_catalog.text, '('), ',', 1)::pg_catalog.int8 operator(pg_catalog.%) 1024);
-$$ language sql immutable;
+$$ language sql stable;    -- as concat() is: PostgreSQL does not inline it otherwise
 
 create or replace function pgq._capture_order_key(i_table oid, i_version tid, i_op text)
 returns text as $$

@@ -76,8 +76,7 @@ begin
         end if;
     end if;
 
-    if _key_changed and _o.pkey is null
-       and exists (select 1 from pg_constraint c where c.conrelid = i_table and c.contype = 'p' and c.condeferrable) then
+    if _key_changed and pgq._capture_swappable(i_table, array(select c from unnest(_p.cols, _p.is_key) u (c, is_key) where is_key)) then
         raise exception 'primary key update not allowed: the key is deferrable'
             using errcode = 'feature_not_supported', detail = 'Table: ' || i_table::regclass,
                   hint = 'A deferrable key may be exchanged between rows, which no order of events can repeat. '

@@ -4,7 +4,7 @@ returns void as $$
 -- would lock the table.
 --
 -- By row there are three: pgq._capture_order.sql.  The name of the BEFORE trigger makes it the last one to fire, as a rule; that of the
--- one with a WHEN clause makes this the first one to be asked.
+-- one with a WHEN clause makes this the first one to be asked.  In generic form there are two: pgq._trigger_order.sql; one that denies changes has nothing to number.
 --
 -- By statement there is one trigger for each operation (transition tables want that), one that notes where a statement begins, and
 -- one that never fires: its transition table keeps the table from becoming a partition or a child, whose
@@ -19,22 +19,28 @@ declare
     _events text;
     _sequence text := (select q.queue_event_seq from pgq.queue q where q.queue_name = i_args[1]);
 begin
-    if i_form = 'row' and octet_length(i_trigger) > 62 then
-        raise exception 'form=row needs several triggers: the name % is too long for them', i_trigger
+    if i_form <> 'statement' and octet_length(i_trigger) > 62 then
+        raise exception 'capture needs several triggers: the name % is too long for them', i_trigger
             using errcode = 'name_too_long', hint = 'Give a shorter one: trigger=NAME, at most 62 bytes.';
     end if;
     if i_form <> 'statement' then
         perform pgq._capture_drop_triggers(i_table, i_trigger, i_form);
         for _part in
             select * from (values
-                (i_trigger, 'after', case i_form when 'row' then '{insert}' else '{insert,update,delete}' end, ''),
+                (i_trigger, 'after', case when 'deny' = any (i_args) and i_form = 'generic' then '{insert,update,delete}' else '{insert}' end, ''),
                 ('~' || i_trigger, 'before', case i_form when 'row' then '{update,delete}' else '{}' end, ''),
-                ('!' || i_trigger, 'after', case i_form when 'row' then '{update}' else '{}' end,
-                 format('when (case when current_setting(%L, true) <> '''' then pgq._capture_number(%L, old.tableoid, old.ctid, %L::regclass) end)', 'skytools.late' || i_function, i_function, _sequence))) v (name, time, events, condition)
+                ('!' || i_trigger, 'after', case when i_form = 'row' then '{update}' when 'deny' = any (i_args) then '{}' else '{update,delete}' end,
+                 case i_form
+                 when 'row' then format('when (case when current_setting(%L, true) <> '''' then pgq._capture_number(%L, old.tableoid, old.ctid, %L::regclass) end)', 'skytools.late' || i_function, i_function, _sequence)
+                 else format('when (pgq._trigger_number(%L, old.tableoid, old.ctid, %s))', i_args[1],
+                             (select case c.relkind when 'p' then 'null' else 'old.xmin' end from pg_class c where c.oid = i_table)) end)) v (name, time, events, condition)
         loop
             select string_agg(e, ' or ') into _events from unnest(_part.events::text[]) e where e = any (string_to_array(i_events, ' or '));
             if _events is null then
-                execute format('drop trigger if exists %I on %s', _part.name, _name);
+                -- DROP TRIGGER IF EXISTS would lock the table for nothing
+                if exists (select 1 from pg_trigger t where t.tgrelid = i_table and t.tgname = _part.name) then
+                    execute format('drop trigger %I on %s', _part.name, _name);
+                end if;
             elsif not exists (
                 select 1
                   from pg_trigger t
@@ -83,7 +89,7 @@ $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
 
 create or replace function pgq._capture_drop_triggers(i_table oid, i_trigger name, i_form text)
 returns void as $$
--- Drops the triggers of capture that have no place in a form.
+-- Drops the triggers of capture that have no place in a form: row, generic, statement, or single for one trigger only.
 declare
     _t name;
 begin
@@ -94,7 +100,8 @@ begin
            and case
                when t.tgname = i_trigger then (t.tgtype & 1 = 0) <> (i_form = 'statement')
                when t.tgname in (i_trigger || '_update', i_trigger || '_delete', i_trigger || '_open', i_trigger || '_pin') then i_form <> 'statement'
-               when t.tgname in ('~' || i_trigger, '!' || i_trigger) then i_form <> 'row' end
+               when t.tgname = '~' || i_trigger then i_form <> 'row'
+               when t.tgname = '!' || i_trigger then i_form not in ('row', 'generic') end
     loop
         execute format('drop trigger %I on %s', _t, i_table::regclass);
     end loop;

@@ -43,9 +43,9 @@ begin
     extra := quote_literal(coalesce(pgq._capture_constant(i_capture.options, 'ev_extra1'), _p.table_text));
     ignored := array(select btrim(i) from unnest(string_to_array(_o.ignored, ',')) i);
     backup := _o.backup;
-    swappable := _o.pkey is null and exists (select 1 from pg_constraint c where c.conrelid = i_table and c.contype = 'p' and c.condeferrable);
     needs := array(select distinct n from pgq._capture_columns(i_table, ignored) k, unnest(k.needs) n where not k.ignored order by n);
     key_columns := array(select c from unnest(_p.cols, _p.is_key) u (c, is_key) where is_key);
+    swappable := pgq._capture_swappable(i_table, key_columns);
     select string_agg(pgq._capture_unchanged(a.atttypid, c.ident, true), ' and ' order by c.nr)
       into same_key
       from pgq._capture_columns(i_table, '{}') c join pg_attribute a on a.attrelid = i_table and a.attname = c.name

@@ -88,6 +88,9 @@ begin
     end if;
     if _form = 'generic' then
         _function := 'logutriga';
+        if not _o.deny then
+            perform pgq._trigger_check_key(_table, i_queue_name || _args);
+        end if;
     else
         perform pgq._capture_allow(_table);
         _function := pgq._capture_register(i_queue_name, _schema, _name, _trigger, _args, _failure, _form,

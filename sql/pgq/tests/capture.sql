@@ -148,3 +148,13 @@ do $$ begin
     assert (select array_agg(concat_ws(' ', ev_type, ev_data) order by ev_id) from pgq.event_1)
          = array['I:id id=1&v=a', 'U:id id=1&v=b', 'D:id id=1&v=b', 'R '], (select array_agg(concat_ws(' ', ev_type, ev_data) order by ev_id) from pgq.event_1)::text;
 end $$;
+
+-- a text that becomes an array, where values are asked for one by one
+create table arrays (id int primary key, v text);
+do $$ begin execute 'alter table arrays ' || (select string_agg('add column c' || n || ' int', ', ') from generate_series(1, 100) n); end $$;
+create trigger arrays after insert or update or delete on arrays for each row execute function pgq.logutriga('q');
+delete from pgq.event_1; insert into arrays values (1, 'x'); update arrays set v = 'y';
+alter table arrays alter v type int[] using '{7}'; insert into arrays values (2, '{1,2}'); alter table arrays alter v type text; update arrays set v = 'z' where id = 1;
+do $$ begin
+    assert (select array_agg(left(ev_data, 11) order by ev_id) from pgq.event_1) = '{id=1&v=x&c1,id=1&v=y&c1,id=2&v=%7b1,id=1&v=z&c1}'::text[], (select array_agg(left(ev_data, 11) order by ev_id) from pgq.event_1)::text;
+end $$;

@@ -125,6 +125,7 @@ do $$ begin
     insert into t values (50); assert events() = array['I:id id=50&n&w&d'];
     assert pgq.capture_table('q', 't', 'form=statement') = 'statement';
     insert into t values (51); assert events() = array['I:id id=51&n&w&d'];
+    alter table t drop constraint t_pkey; alter table t add primary key (id);
     assert pgq.capture_table('q', 't', 'form=generic') = 'generic';
     insert into t values (52); assert events() = array['I:id id=52&n&w&d'];
     assert pgq.capture_table('q', 't', 'form=statement') = 'statement' and pgq.uncapture_table('q', 't') = 6;

@@ -176,7 +176,8 @@ begin
                 end if;
             end if;
         exception
-            when undefined_column or undefined_function or undefined_object or datatype_mismatch then
+            -- the last where a text has become an array
+            when undefined_column or undefined_function or undefined_object or datatype_mismatch or invalid_text_representation then
                 if _fresh and pg_catalog.current_setting('transaction_isolation') operator(pg_catalog.=) 'read committed' then
                     raise;
                 end if;
@@ -286,7 +287,14 @@ begin
         end if;
     end loop;
 
-    perform pgq.insert_event(_p.queue, _ev[1], _ev[2], _ev[3], _ev[4], _ev[5], _ev[6]);
+    -- where the event has a number already
+    if tg_when operator(pg_catalog.=) 'AFTER' and tg_level operator(pg_catalog.=) 'ROW' and pgq._trigger_numbered(tg_relid)
+       and (tg_op operator(pg_catalog.<>) 'INSERT' or new.xmax operator(pg_catalog.<>) '0'::pg_catalog.xid) then
+        perform pgq._trigger_event(_p.queue, tg_relid, case tg_op when 'INSERT' then new.ctid else old.ctid end, tg_op,
+                                   _ev[1], _ev[2], _ev[3], _ev[4], _ev[5], _ev[6]);
+    else
+        perform pgq.insert_event(_p.queue, _ev[1], _ev[2], _ev[3], _ev[4], _ev[5], _ev[6]);
+    end if;
 
     if tg_level operator(pg_catalog.=) 'ROW' and tg_when operator(pg_catalog.<>) 'AFTER' and not _p.skip then
         return case when tg_op operator(pg_catalog.=) 'DELETE' then old else new end;

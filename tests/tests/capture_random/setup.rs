@@ -343,7 +343,7 @@ fn settings(dice: &mut Dice, form: Form, superuser: bool, hostile_operators: boo
 
 /// The tables and sessions of one history.
 pub fn setup(seed: u64, dice: &mut Dice, form: Form) -> (Setup, World) {
-    let nested = form == Form::Row && dice.one_in(2);
+    let nested = form != Form::Statement && dice.one_in(2);
     let mut world = World { nested, ..World::default() };
     let mut captured: Vec<usize> = Vec::new();
     let mut extra: Vec<String> = Vec::new();

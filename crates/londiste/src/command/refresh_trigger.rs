@@ -75,6 +75,12 @@ struct Current {
     form: String,
     /// Whether its triggers are those that are made now; an older installation made one.
     present_day: bool,
+    /// Name of the row trigger.
+    trigger: String,
+    /// `insert or update or delete`, as far as they are captured.
+    events: String,
+    /// Arguments of the trigger.
+    args: Vec<String>,
 }
 
 async fn refresh(
@@ -107,7 +113,7 @@ async fn refresh(
         }
         "Capture written anew"
     } else if current.function.is_some() && !generated && (form == "generic" || !current.plain) {
-        "The trigger is generic, nothing to do"
+        renew_generic(&tx, row.dest(), &current).await?
     } else {
         let missing = current.function.is_none();
         current.options.push(format!("form={form}"));
@@ -126,7 +132,7 @@ async fn refresh(
             .await?
             .try_get(0)?;
         match become_.as_str() {
-            "as before" => "The trigger stays generic, it cannot be generated",
+            "as before" => renew_generic(&tx, row.dest(), &current).await?,
             "row" | "statement" if missing => {
                 "Capture put back; what was changed meanwhile must be copied again below (resync)"
             }
@@ -140,6 +146,19 @@ async fn refresh(
     };
     tx.commit().await?;
     Ok(done)
+}
+
+/// Puts the triggers of today on a table that keeps generic ones.
+async fn renew_generic(tx: &Transaction<'_>, dest: &str, current: &Current) -> Result<&'static str> {
+    if current.present_day {
+        return Ok("The trigger stays generic, nothing to do");
+    }
+    tx.query_one(
+        sql::RENEW_GENERIC,
+        &[&dest, &current.trigger, &current.function, &current.args, &current.events],
+    )
+    .await?;
+    Ok("The trigger stays generic, beside it there is one that keeps the order of changes now")
 }
 
 /// The arguments of a trigger made with these options.
@@ -160,9 +179,12 @@ async fn current(tx: &Transaction<'_>, queue: &str, dest: &str) -> Result<Option
         function: row.try_get(0)?,
         plain: row.try_get(1)?,
         good: row.try_get(2)?,
-        options: row.try_get(3)?,
+        present_day: row.try_get(3)?,
         form: row.try_get(4)?,
-        present_day: row.try_get(5)?,
+        trigger: row.try_get(5)?,
+        events: row.try_get(6)?,
+        args: row.try_get::<_, Option<_>>(7)?.unwrap_or_default(),
+        options: row.try_get(8)?,
     }))
 }
 

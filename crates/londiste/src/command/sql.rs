@@ -96,7 +96,7 @@ pub const CAPTURE_TRIGGERS: &str = "select r.nr, \
           from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = t.tgfoid \
           join pg_catalog.pg_namespace f on f.oid = p.pronamespace and f.nspname = 'pgq' \
          where t.tgrelid = c.oid and not t.tgisinternal and (t.tgtype & 32) = 0 \
-           and (p.proname in ('logutriga', 'sqltriga', 'jsontriga') and t.tgqual is null or p.proname ~ '^_capture_([0-9]|open)') \
+           and (p.proname in ('logutriga', 'sqltriga', 'jsontriga') and (t.tgqual is null or t.tgname like '!%') or p.proname ~ '^_capture_([0-9]|open)') \
            and substring(t.tgargs for length(q.queue)) = q.queue \
          order by t.tgenabled in ('O', 'A'), t.tgname limit 1) t on true \
      order by r.nr";
@@ -120,45 +120,12 @@ pub const CAPTURE_LOST: &str = "select r.nr, \
                          + case when pg_catalog.to_jsonb(c) ->> 'operations' like '%U%' then 1 else 0 end \
                   else 1 end \
      order by r.nr";
-/// What captures a table: queue, schema, name. Function of the row trigger, whether it is a plain `logutriga` one, whether it is registered
-/// and enabled without loss, options of `pgq.capture_table` that make the same, its form, whether its triggers are those that are made now. No row
-/// when there is no trigger and none registered.
-pub const CURRENT_CAPTURE: &str = "select t.function, coalesce(t.plain, false), \
-        coalesce(c.lost_since is null and t.enabled and c.function_name = t.function \
-                 and (n.form = 'statement' or t.after & 24 > 0 or n.operations !~ '[UD]' or t.before and (t.late or n.operations !~ 'U')) \
-                 and (n.form = 'statement' or t.after & 4 > 0 or n.operations !~ 'I'), false), \
-        array['trigger=' || coalesce(c.trigger_name, t.tgname)] \
-            || case when n.form = 'row' then array['tgflags=' || n.operations] end \
-            || case when c.failure <> 'fail' then array['capture_failure=' || c.failure] end \
-            || case when t.args is not null then t.args[2:] else c.options end, \
-        coalesce(n.form, 'row'), coalesce(n.form = 'statement' or t.before = (n.operations ~ '[UD]') and t.after & 24 = 0, true) \
-     from (select convert_to($1::text, getdatabaseencoding()) || '\\x00'::bytea) q (queue) \
-     left join lateral (select (array_agg(t.tgname::text order by t.tgqual is not null, t.tgname))[1] as tgname, p.proname::text as function, \
-               bool_and(p.proname = 'logutriga' and (t.tgtype & 2) = 0) as plain, bool_and(t.tgenabled in ('O', 'A')) as enabled, \
-               coalesce(bit_or(t.tgtype) filter (where (t.tgtype & 2) = 0 and t.tgqual is null), 0) as after, bool_or((t.tgtype & 2) > 0) as before, \
-               bool_or(t.tgqual is not null) as late, bool_or((t.tgtype & 1) = 0) as statement, \
-               concat(case when (bit_or(t.tgtype) & 4) <> 0 then 'I' end, case when (bit_or(t.tgtype) & 16) <> 0 then 'U' end, \
-                      case when (bit_or(t.tgtype) & 8) <> 0 then 'D' end) as operations, \
-               (select array_agg(convert_from(substr(a.args, z.before + 1, z.at - z.before - 1), getdatabaseencoding()) order by z.at) \
-                  from (select (array_agg(t.tgargs))[1] as args) a, \
-                       lateral (select g + 1 as at, lag(g + 1, 1, 0) over (order by g) as before \
-                          from generate_series(0, length(a.args) - 1) g where get_byte(a.args, g) = 0) z) as args \
-          from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = t.tgfoid \
-          join pg_catalog.pg_namespace f on f.oid = p.pronamespace and f.nspname = 'pgq' \
-          join pg_catalog.pg_class r on r.oid = t.tgrelid and r.relname = $3 \
-          join pg_catalog.pg_namespace n on n.oid = r.relnamespace and n.nspname = $2 \
-         where not t.tgisinternal and (t.tgtype & 32) = 0 \
-           and (p.proname in ('logutriga', 'sqltriga', 'jsontriga') and (t.tgtype & 1) = 1 and t.tgqual is null or p.proname ~ '^_capture_[0-9]') \
-           and substring(t.tgargs for length(q.queue)) = q.queue \
-         group by p.oid, case when p.proname ~ '^_capture_' then '' else t.tgname end \
-         order by 1 limit 1) t on true \
-     left join pgq.capture c on c.queue_name = $1 and c.rel_schema = $2 and c.rel_name = $3 \
-           and (t.function is null or c.function_name = t.function or c.trigger_name = t.tgname) \
-     cross join lateral (select case when c.capture_id is not null then pg_catalog.to_jsonb(c) ->> 'form' when t.statement then 'statement' \
-                                     when t.function is not null then 'row' end as form, \
-                                coalesce(pg_catalog.to_jsonb(c) ->> 'operations', t.operations) as operations) n \
-     where t.function is not null or c.capture_id is not null \
-     order by c.function_name = t.function desc nulls last, c.capture_id limit 1";
+/// What captures a table: queue, schema, name.
+pub const CURRENT_CAPTURE: &str = "select c.function::text, c.plain, c.good, c.present_day, c.form, c.trigger::text, c.events, c.args, c.options \
+     from pgq._capture_current($1, $2::text::name, $3::text::name) c where c.form is not null";
+/// Puts the triggers of today on a table whose generic ones are older: table, trigger, function, arguments, events.
+pub const RENEW_GENERIC: &str = "select pgq._capture_triggers(pg_catalog.to_regclass(pgq.quote_fqname($1::text)), $2::text::name, 'generic', \
+        $3::text::name, $4::text[], $5)";
 
 /// All statements of this module, for the test that prepares them.
 pub const ALL: &[&str] = &[
@@ -194,4 +161,5 @@ pub const ALL: &[&str] = &[
     CAPTURE_TRIGGERS,
     CAPTURE_LOST,
     CURRENT_CAPTURE,
+    RENEW_GENERIC,
 ];

@@ -14,7 +14,7 @@ use crate::apply::{TableShape, split_name};
 use crate::copy::Columns;
 use crate::table::TableRow;
 
-/// Capture that writes whole rows: `logutriga`, `jsontriga` or generated (three triggers), of every change of every row, without arguments
+/// Capture that writes whole rows: `logutriga`, `jsontriga` (two triggers, or one of an older installation) or generated (three triggers), of every change of every row, without arguments
 /// that leave out columns or rows, or name another key.
 const SOURCE: &str = "select c.relkind = 'r' and c.relpersistence = 'p' \
           and exists (select 1 from pg_catalog.pg_am am where am.oid = c.relam and am.amname = 'heap'), \
@@ -27,12 +27,14 @@ const SOURCE: &str = "select c.relkind = 'r' and c.relpersistence = 'p' \
                 where t.tgrelid = c.oid and not t.tgisinternal and n.nspname = 'pgq' \
                   and (p.proname in ('logutriga', 'jsontriga') or p.proname like '\\_capture\\_%') \
                   and t.tgattr::text = '' and t.tgenabled in ('O', 'A') \
+                  and (t.tgqual is null or p.proname like '\\_capture\\_%' \
+                       or pg_catalog.pg_get_triggerdef(t.oid) like '%WHEN (pgq.\\_trigger\\_number(%') \
                   and position(q.name || '\\x00'::bytea in t.tgargs) = 1 \
                   and not exists (select 1 \
                         from unnest(string_to_array(encode(substr(t.tgargs, octet_length(q.name) + 2), 'escape'), '\\000')) as a(arg) \
                        where a.arg not in ('', 'backup') and a.arg not like 'ev\\_extra1=%') \
                 group by t.tgfoid, t.tgargs \
-               having bool_or(t.tgtype = 29 and t.tgqual is null) \
+               having bool_or(t.tgtype = 29 and t.tgqual is null) or array_agg(t.tgtype) @> '{5,25}'::int2[] \
                    or bool_and(p.proname like '\\_capture\\_%') and array_agg(t.tgtype) @> '{5,17,27}'::int2[]) \
          and not exists (select 1 from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attname like '\\_pgq\\_ev\\_%') \
      from pg_catalog.pg_class c, (select convert_to($2, getdatabaseencoding()) as name) q where c.oid = $1";

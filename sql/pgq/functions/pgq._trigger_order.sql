@@ -1,0 +1,100 @@
+-- The numbers of events that the generic triggers write: pgq._capture_order.sql, where the generated ones have theirs.
+--
+-- All of their events are written by AFTER triggers.  What pgq._capture_triggers() makes for updates and deletes has a WHEN clause that draws the
+-- number as soon as the row has been changed.  A trigger made by hand has none: its events get the next number when it fires.
+
+create or replace function pgq._trigger_number(i_queue text, i_table oid, i_version tid, i_xmin xid)
+returns boolean as $$
+-- The WHEN clause: draws the number of a change that has just been made, and before it one for the insert of that row, should this still have to be written.
+--
+-- Whoever changes the table runs it, so that everybody may: it gives no more than numbers.  It names the queue, not its
+-- sequence, so that the trigger can be put on a table where there is no such queue yet, and depends on nothing.
+--
+-- Parameters:
+--      i_version   - what was changed
+--      i_xmin      - who wrote that; null when it is not known, as on partitioned tables, whose triggers PostgreSQL 15 and later asks for rows
+--                    that move, too, without system columns
+-- Returns:
+--      true: the trigger fires
+declare
+    _q record;
+    _context text;
+begin
+    select q.queue_id, q.queue_event_seq::regclass as sequence into _q from pgq.queue q where q.queue_name = i_queue;
+    if found then
+        if coalesce(age(i_xmin) <= 0, true) then
+            get diagnostics _context = pg_context;
+            -- the client's own statement finds no row whose insert is still to be written; a function or trigger may
+            if strpos(_context, chr(10)) > 0 then
+                perform pgq._capture_remember(pgq._trigger_order_name(i_table), i_table, i_version, 'I' || _q.queue_id, nextval(_q.sequence)::text);
+            end if;
+        end if;
+        perform pgq._capture_remember(pgq._trigger_order_name(i_table), i_table, i_version, 'C' || _q.queue_id, nextval(_q.sequence)::text);
+    end if;
+    return true;
+end;
+$$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp;
+
+create or replace function pgq._trigger_order_name(i_table oid)
+returns name as $$
+-- What stands for the name of a generated function in the names of settings.
+    select pg_catalog.concat('_generic_', i_table)::pg_catalog.name;
+$$ language sql stable;    -- as concat() is: PostgreSQL does not inline it otherwise
+
+create or replace function pgq._trigger_numbered(i_table oid)
+returns boolean as $$
+-- Whether numbers may have been drawn for changes of a table in this transaction; a quick answer to a question that each row asks.
+    select coalesce(pg_catalog.current_setting(pg_catalog.concat('skytools.order_generic_', i_table), true), '') operator(pg_catalog.<>) '';
+$$ language sql stable;
+
+create or replace function pgq._trigger_event(
+    i_queue text, i_table oid, i_version tid, i_op text, ev_type text, ev_data text, ev_extra1 text, ev_extra2 text, ev_extra3 text, ev_extra4 text)
+returns bigint as $$
+-- Writes an event with the number that was drawn for it; without one, with the next.
+--
+-- Parameters:
+--      i_version   - the one that was inserted, or that was changed
+--      i_op        - INSERT, UPDATE, DELETE
+-- Returns:
+--      ev_id
+-- Errors:
+--      those of pgq.insert_event
+declare
+    _q record;
+    _name constant name := pgq._trigger_order_name(i_table);
+    _setting constant text := pgq._capture_order_setting(_name, i_version);
+    _key text;
+    _kept text;
+    _numbers int8[];
+begin
+    select q.queue_id, q.queue_event_seq::regclass as sequence into _q from pgq.queue q where q.queue_name = i_queue;
+    if found then
+        _key := case i_op when 'INSERT' then 'I' else 'C' end || _q.queue_id;
+        _numbers := pgq._capture_numbers(_name, i_table, i_version, _key, _q.sequence);
+    end if;
+    if _numbers is null then
+        return pgq.insert_event(i_queue, $5, $6, $7, $8, $9, $10);
+    end if;
+    -- Several triggers may write events of one change, so it is taken away; what is left is not empty, which would make it a new setting.
+    _kept := current_setting(_setting);
+    _key := pgq._capture_order_key(i_table, i_version, _key) || _numbers[1];
+    perform set_config(_setting, case when _kept = _key then ' ' else replace(_kept || ' ', _key || ' ', ' ') end, true);
+    return pgq.insert_event_raw(i_queue, _numbers[1], now(), null, null, $5, $6, $7, $8, $9, $10);
+end;
+$$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp;
+
+create or replace function pgq._trigger_check_key(i_table oid, i_args text[])
+returns void as $$
+-- Errors:
+--      feature_not_supported: two rows of the table may have one key for a while, by which events cannot tell them
+begin
+    if pgq._capture_swappable(i_table, coalesce(
+            (select array_agg(btrim(k)) from unnest(string_to_array((pgq._trigger_options(i_args)).pkey, ',')) k),
+            (select array_agg(a.attname::text) from pg_index x join pg_attribute a on a.attrelid = x.indrelid and a.attnum = any (x.indkey::int2[])
+              where x.indrelid = i_table and x.indisprimary))) then
+        raise exception 'the key of table % is deferrable: two rows may have it for a while, which the generic trigger cannot log', i_table::regclass
+            using errcode = 'feature_not_supported',
+                  hint = 'Make the constraint NOT DEFERRABLE, or leave away what needs the generic trigger: expressions, form=generic.';
+    end if;
+end;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;

@@ -1,0 +1,131 @@
+-- The order of events by the generic triggers is that of the changes, too.
+select pgq.create_queue('q');
+\ir captured.psql
+create function act() returns trigger language plpgsql as $$ begin if pg_trigger_depth() = 1 then execute tg_argv[0] using new.id; end if; return null; end $$;
+create table t (id int primary key, u int unique, v text); create table child (id int references t);
+select pgq.capture_table('q', 't', 'form=generic') = 'generic' as ok \gset
+do $$ declare _t text[] := array(select tgname || ' ' || tgtype || case when tgqual is null then '' else ' when' end from pg_trigger where tgrelid = 't'::regclass and not tgisinternal order by tgname); begin
+    assert _t = '{!_londiste_q 25 when,_londiste_q 5,_londiste_q_truncate 32}', _t::text;
+end $$;
+-- run again, nothing is touched and nobody waits
+begin; select pgq.capture_table('q', 't', 'form=generic') = 'generic' as ok \gset
+do $$ begin assert not exists (select 1 from pg_locks where pid = pg_backend_pid() and relation = 't'::regclass and mode = 'AccessExclusiveLock'); end $$; commit;
+
+-- an insert whose row is changed before it is written: by a trigger, by a function, in a savepoint
+create trigger "A" after insert on t for each row execute function act($$ update t set v = v || '!' where id = $1 or id = $1 + 1; insert into child values ($1) $$);
+insert into t select n, n, 'v' from generate_series(1, 3) n;
+do $$ declare _e text[] := events(); begin
+    assert _e = array['I:id id=1&u=1&v=v', 'U:id id=1&u=1&v=v%21', 'I:id id=2&u=2&v=v', 'U:id id=2&u=2&v=v%21', 'U:id id=2&u=2&v=v%21%21', 'I:id id=3&u=3&v=v', 'U:id id=3&u=3&v=v%21', 'U:id id=3&u=3&v=v%21%21'], _e::text;
+end $$;
+drop trigger "A" on t; truncate child;
+create function undone(_sql text) returns int language plpgsql as $$ begin begin execute _sql; raise division_by_zero; exception when division_by_zero then return 1; end; end $$;
+create function done(_sql text) returns int language plpgsql as $$ begin begin execute _sql; return 1; exception when division_by_zero then return 0; end; end $$;
+delete from t; select events() is not null as ok \gset
+begin; insert into t values (1, 1, 'a'), (2, 2, 'b') returning case id when 1 then undone('update t set v = ''x''') + done('update t set u = 7, v = ''y'' where id = 1') + undone('delete from t') end \g /dev/null
+savepoint s; update t set v = 'lost'; rollback to s; update t set v = 'z' where id = 1; commit;
+do $$ declare _e text[] := events(); begin assert _e = array['I:id id=1&u=1&v=a', 'U:id id=1&u=7&v=y', 'I:id id=2&u=2&v=b', 'U:id id=1&u=7&v=z'], _e::text; end $$;
+-- what it leaves is taken by another row
+delete from t; select events() is not null as ok \gset
+insert into t values (1, 1, 'a'), (2, 2, 'b') returning case id when 2 then done('update t set u = 5 where id = 1; insert into t values (3, 1, ''c''); delete from t where id = 2; insert into t values (2, 9, ''d'')') end \g /dev/null
+do $$ declare _e text[] := events(); begin
+    assert _e = array['I:id id=1&u=1&v=a', 'U:id id=1&u=5&v=a', 'I:id id=3&u=1&v=c', 'I:id id=2&u=2&v=b', 'D:id id=2&u=2&v=b', 'I:id id=2&u=9&v=d'], _e::text;
+end $$;
+-- the same places of the table after TRUNCATE
+delete from t; select events() is not null as ok \gset
+do $$ declare _n int; begin
+    insert into t values (1, 1, 'a'); update t set v = 'b'; truncate t cascade;
+    insert into t values (2, 2, 'c') returning done('select 1 from t where id = 2 for update') into _n;
+    insert into t values (3, 3, 'd'); update t set v = 'e' where id = 3; delete from t where id = 3; truncate t cascade;
+    insert into t values (4, 4, 'f') returning done('select 1 from t where id = 4 for update') into _n;
+end $$;
+do $$ declare _e text[] := events(); begin
+    assert array(select rtrim(split_part(e, '&', 1)) from unnest(_e) e)
+         = '{I:id id=1,U:id id=1,R,I:id id=2,I:id id=3,U:id id=3,D:id id=3,R,I:id id=4}', _e::text;
+end $$;
+
+-- a change made by a trigger while the outer statement still has events to write: the same row, a freed value, a deleted key
+create function inner_changes() returns trigger language plpgsql as $$ begin
+    if pg_trigger_depth() = 1 and old.id = 1 then
+        update t set v = 'inner' where id = 2; update t set u = 1 where id = 3; delete from t where id = 4; insert into t values (4, 3, 'n');
+    end if; return null;
+end $$;
+delete from t; insert into t select n, n, 'v' from generate_series(1, 4) n; select events() is not null as ok \gset
+create trigger "A" after update on t for each row execute function inner_changes();
+update t set u = u + 10, v = 'outer' where id in (1, 2, 4);
+do $$ declare _e text[] := events(); begin
+    assert _e = array['U:id id=1&u=11&v=outer', 'U:id id=2&u=12&v=outer', 'U:id id=4&u=14&v=outer', 'U:id id=2&u=12&v=inner', 'U:id id=3&u=1&v=v', 'D:id id=4&u=14&v=outer', 'I:id id=4&u=3&v=n'], _e::text;
+end $$;
+drop trigger "A" on t;
+
+-- two triggers for one queue, by other formats and conditions: each has its own number
+create trigger "!more" after update or delete on t for each row when (pgq._trigger_number('q', old.tableoid, old.ctid, old.xmin)) execute function pgq.jsontriga('q', 'when=id > 1');
+delete from t; select events() is not null as ok \gset
+insert into t values (1, 1, 'a'), (2, 2, 'b'); update t set v = 'c'; delete from t;
+do $$ declare _ids int8[] := array(select ev_id from pgq.event_template); _e text[] := events(); begin
+    assert cardinality(_e) = 8 and _e[3:5]::text ~ 'U:id.*UPDATE|UPDATE.*U:id', _e::text;
+    assert cardinality(_ids) = (select count(distinct i) from unnest(_ids) i), 'one number twice';
+end $$;
+drop trigger "!more" on t;
+
+-- another queue has its own numbers
+select pgq.create_queue('q2'); select pgq.capture_table('q2', 't', 'form=generic', 'when=id <> 2') = 'generic' as ok \gset
+insert into t values (1, 1, 'a'), (2, 2, 'b'); update t set u = u + 10; delete from t where id = 2; update t set v = 'x';
+do $$ declare _e text[] := array(select ev_type || ' ' || ev_data from pgq.event_2 order by ev_id); begin
+    assert not exists (select 1 from pgq.event_template e group by e.tableoid, e.ev_id having count(*) > 1), 'one number twice';
+    assert _e = array['I:id id=1&u=1&v=a', 'U:id id=1&u=11&v=a', 'U:id id=1&u=11&v=x'], _e::text;
+    _e := events();
+    assert _e = array['I:id id=1&u=1&v=a', 'I:id id=2&u=2&v=b', 'U:id id=1&u=11&v=a', 'U:id id=2&u=12&v=b', 'D:id id=2&u=12&v=b', 'U:id id=1&u=11&v=x'], _e::text;
+end $$;
+select pgq.uncapture_table('q2', 't') = 3 as ok \gset
+-- when its queue is dropped, the trigger says so as ever, and its table can be written again with a queue of that name
+select pgq.uncapture_table('q', 't') = 3 as ok \gset
+select pgq.create_queue('q3'); select pgq.capture_table('q3', 't', 'form=generic') = 'generic' as ok \gset
+select pgq.drop_queue('q3');
+do $$ begin assert refused('update t set v = ''y''') ~ 'No such queue', refused('update t set v = ''y'''); end $$;
+select pgq.create_queue('q3'); update t set v = 'y'; do $$ begin assert (select count(*) from pgq.event_4) = 1; end $$;
+select pgq.uncapture_table('q3', 't') = 3 as ok \gset
+
+-- partitions: what moves a row between them, and triggers that go on with it
+create table p (id int, part int, v text, primary key (id, part)) partition by list (part); create table p1 partition of p for values in (1); create table p2 partition of p for values in (2);
+select pgq.capture_table('q', 'p', 'ev_extra1=''public.p''') = 'generic' as ok \gset
+create function moved() returns trigger language plpgsql as $$ begin if pg_trigger_depth() = 1 then update p set v = v || '+' where id = new.id; insert into p values (old.id, 9 - new.part - new.part - new.part, 'again'); delete from p where v = 'again'; end if; return null; end $$;
+create trigger "A" after insert on p for each row when (new.v = 'move') execute function moved();
+insert into p values (1, 1, 'x'), (2, 1, 'y'); select events() is not null as ok \gset
+do $$ begin assert (select count(*) from pg_trigger where tgrelid in ('p1'::regclass, 'p2'::regclass) and tgname like '%londiste_q') = 4; end $$;
+alter table p disable trigger "A"; update p set part = 2, v = 'move' where id = 1; update p set part = 2; delete from p where id = 2;
+do $$ declare _e text[] := events(); begin
+    assert array(select left(e, 9) || ' ' || substring(e from 'id=.*') from unnest(_e) e where e ~ 'id=2&') is not null
+       and (select array_agg(left(e, 1)) from unnest(_e) e where e ~ 'id=1&') = '{D,I,U}' and (select array_agg(left(e, 1)) from unnest(_e) e where e ~ 'id=2&') = '{D,I,D}', _e::text;
+end $$;
+delete from p; select events() is not null as ok \gset
+create function follow() returns trigger language plpgsql as $$ begin if pg_trigger_depth() = 1 then update p set v = 'inner' where id = new.id; end if; return null; end $$;
+create trigger "B" after insert on p for each row execute function follow();
+insert into p values (3, 1, 'outer'), (4, 2, 'outer'); alter table p disable trigger "B";
+do $$ declare _e text[] := events(); begin
+    assert array(select left(e, 1) || ' ' || substring(e from '(id=.*) public') from unnest(_e) e) = array['I id=3&part=1&v=outer', 'U id=3&part=1&v=inner', 'I id=4&part=2&v=outer', 'U id=4&part=2&v=inner'], _e::text;
+end $$;
+create table p3 (id int, part int, v text, primary key (id, part)); alter table p attach partition p3 for values in (3);
+insert into p values (5, 3, 'n'); update p set part = 1 where id = 5; delete from p where id = 5;
+do $$ declare _e text[] := events(); begin assert (select string_agg(left(e, 1), '') from unnest(_e) e) = 'IDID', _e::text; end $$;
+
+-- a trigger made by hand writes as before
+create table hand (id int primary key, v text); create trigger hand after insert or update or delete on hand for each row execute function pgq.logutriga('q');
+insert into hand values (1, 'a'); update hand set v = 'b'; delete from hand;
+do $$ declare _e text[] := events(); begin assert _e = array['I:id id=1&v=a public.hand', 'U:id id=1&v=b public.hand', 'D:id id=1&v=b public.hand'], _e::text; end $$;
+-- deny: nothing to number
+select pgq.capture_table('q', 'child', 'deny') = 'generic' as ok \gset
+do $$ begin assert (select tgtype from pg_trigger where tgrelid = 'child'::regclass and tgname = '_londiste_q') = 29 and refused('insert into child values (1)') ~ 'change not allowed'; end $$;
+-- a key that two rows may have for a while: by nothing else could the subscriber tell them
+create table d (id int primary key deferrable, n int not null unique, v text);
+do $$ begin
+    assert refused('select pgq.capture_table(''q'', ''d'', ''form=generic'')') ~ '^0A000 the key of table public.d is deferrable', refused('select pgq.capture_table(''q'', ''d'', ''form=generic'')');
+    assert refused('select pgq.capture_table(''q'', ''d'', ''form=generic'', ''pkey=n'')') = 'accepted' and refused('select pgq.capture_table(''q'', ''d'', ''form=generic'', ''deny'')') = 'accepted';
+end $$;
+-- whoever was given pgq.insert_event writes by these triggers, apart from any role
+do $$ begin if to_regrole('writer') is null then create role writer; end if; end $$;
+grant insert, update, delete, select on t to writer; select pgq.capture_table('q', 't', 'form=generic') = 'generic' as ok \gset
+grant execute on function pgq.insert_event(text, text, text, text, text, text, text) to writer;
+\ir ../structure/grants.sql
+set role writer; insert into t values (7, 7, 'w'); update t set v = 'x' where id = 7; delete from t where id = 7; reset role;
+do $$ declare _e text[] := events(); begin assert _e = array['I:id id=7&u=7&v=w', 'U:id id=7&u=7&v=x', 'D:id id=7&u=7&v=x'], _e::text; end $$;
+revoke all on function pgq.insert_event(text, text, text, text, text, text, text), pgq._trigger_event(text, oid, tid, text, text, text, text, text, text, text) from writer; revoke all on t from writer; drop role writer;
