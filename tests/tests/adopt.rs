@@ -200,6 +200,21 @@ async fn capture_is_shown(mixed: &Mixed) -> Result<()> {
     shown(&["changes were not captured since", "a cat", "refresh-trigger public.acc", "resync"]).await?;
     mixed.root.run(Side::Ours, &["refresh-trigger", "acc"]).await?;
     mixed.root.run(Side::Ours, &["tables", "--verbose"]).await?;
+    // a generic trigger of the original's that stays generic: another is put beside it, with its arguments
+    mixed.root.psql(
+        "begin; select pgq.uncapture_table('q', 'public.acc');
+         create trigger _londiste_q after insert or update or delete on public.acc for each row execute function pgq.logutriga('q', 'when=id > 0');
+         create trigger _londiste_q_truncate after truncate on public.acc execute function pgq.sqltriga('q'); commit",
+    )?;
+    let kept = mixed.root.run(Side::Ours, &["refresh-trigger", "acc"]).await?;
+    ensure!(kept.contains("keeps the order of changes now"), "{kept}");
+    let kept = mixed.root.run(Side::Ours, &["refresh-trigger", "acc"]).await?;
+    ensure!(kept.contains("nothing to do"), "{kept}");
+    let triggers = mixed.root.psql(
+        "select string_agg(concat_ws(' ', tgname, tgtype, position('when=id > 0'::bytea in tgargs) > 0), ',' order by tgname)
+           from pg_trigger where tgrelid = 'public.acc'::regclass and tgname ~ 'londiste_q$'",
+    )?;
+    ensure!(triggers.trim() == "!_londiste_q 25 t,_londiste_q 5 t", "{triggers}");
     mixed.root.psql("update public.acc set balance = balance + 1 where id = 200")?;
     mixed.wait_replayed().await?;
     assert_identical(&mixed.root.db().await?, &mixed.leaf.db().await?, &TABLES).await?;

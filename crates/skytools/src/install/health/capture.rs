@@ -9,7 +9,7 @@ use crate::{Error, Result};
 /// Everything about capture.
 pub(super) async fn check(transaction: &Transaction<'_>) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
-    for sql in [TRIGGERS, GENERIC, TRUNCATE, UNREGISTERED] {
+    for sql in [TRIGGERS, TRUNCATE, UNREGISTERED] {
         found.extend(findings(transaction, &filled(sql)).await?);
     }
     found.extend(code(transaction).await?);
@@ -106,20 +106,6 @@ const ROW_TRIGGERS: &str = "
        -- others for updates and deletes
        and not exists (select 1 from pg_trigger o
                         where o.tgrelid = t.tgrelid and o.tgfoid = t.tgfoid and o.tgname < t.tgname and ltrim(o.tgname, '~!') = ltrim(t.tgname, '~!'))";
-
-/// Generic triggers that londiste made when one was all there was. Those that somebody else has made are theirs.
-const GENERIC: &str = "
-with r as ($ROW_TRIGGERS)
-select format('table %I.%I, queue %I', r.nspname, r.relname, r.args[1]),
-       format('trigger %I is that of an older installation: what triggers and functions change inside of a statement may be logged out of order', r.tgname),
-       'put one beside it that keeps the order',
-       format('select pgq._capture_triggers(%L::regclass, %L, %L, %L, array[%s], %L)', format('%I.%I', r.nspname, r.relname), r.tgname, 'generic', r.proname,
-              (select string_agg(quote_literal(a), ', ' order by nr) from unnest(r.args) with ordinality u (a, nr)),
-              concat_ws(' or ', case when t.tgtype & 4 <> 0 then 'insert' end, case when t.tgtype & 16 <> 0 then 'update' end, case when t.tgtype & 8 <> 0 then 'delete' end))
-  from r join pg_trigger t on t.oid = r.oid
- where r.proname in ('logutriga', 'sqltriga', 'jsontriga') and r.tgname ~ '^_londiste_'
-   and t.tgqual is null and t.tgtype & 2 = 0 and t.tgtype & 24 <> 0 and not 'deny' = any (r.args)
- order by 1";
 
 /// A truncate trigger beside each row trigger that londiste or `pgq.capture_table` has made.
 const TRUNCATE: &str = "
