@@ -53,6 +53,14 @@ async fn the_listing_says_how_a_table_would_be_copied() -> Result<()> {
             "whole: it has no primary key",
         ),
         ("part", "'ignore=v'", "", "", "whole: its events on the source do not carry whole rows"),
+        (
+            "generic",
+            "'form=generic'",
+            "",
+            "",
+            "whole: it has 0 MiB, ranges begin at 128 MiB (copy_ranges_from)",
+        ),
+        ("filtered", "'when=id > 5'", "", "", "whole: its events on the source do not carry whole rows"),
         ("stays", "", "'skip_truncate'", "", "whole: rows that are there already are to stay"),
         (
             "marked",
