@@ -209,7 +209,8 @@ begin
                     if _p.is_key[_i] then
                         raise exception 'primary key update not allowed'
                             using errcode = 'feature_not_supported',
-                                  detail = pg_catalog.format('Table: %I.%I', tg_table_schema, tg_table_name);
+                                  detail = pg_catalog.format('Table: %I.%I', tg_table_schema, tg_table_name),
+                                  hint = 'Delete the row and insert it with the other key. Generated capture (pgq.capture_table, form=row) logs it like that by itself.';
                     elsif _p.role[_i] operator(pg_catalog.=) 'd' then
                         _changed := true;
                     else

@@ -45,6 +45,12 @@ pub const SET_LOCK_TIMEOUT: &str = "select set_config('lock_timeout', $1, true)"
 /// Kind of a relation: schema, name. NULL kind when there is none.
 pub const RELATION_KIND: &str = "select c.relkind::text from pg_catalog.pg_class c \
      join pg_catalog.pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relname = $2";
+/// Tables that a table is a partition of, the nearest first: schema, name.
+pub const PARTITION_OF: &str = "select n.nspname || '.' || p.relname from pg_catalog.pg_class c \
+     join pg_catalog.pg_namespace s on s.oid = c.relnamespace \
+     cross join lateral pg_catalog.pg_partition_ancestors(c.oid) with ordinality a (relid, nr) \
+     join pg_catalog.pg_class p on p.oid = a.relid join pg_catalog.pg_namespace n on n.oid = p.relnamespace \
+     where s.nspname = $1 and c.relname = $2 and a.relid <> c.oid order by a.nr";
 /// Whether a schema whose own name holds a dot has a relation of that name: `schema.name` in full.
 pub const DOTTED_SCHEMA: &str = "select n.nspname::text from pg_catalog.pg_class c \
      join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
@@ -148,6 +154,7 @@ pub const ALL: &[&str] = &[
     DATABASE_IDENTITY,
     SET_LOCK_TIMEOUT,
     RELATION_KIND,
+    PARTITION_OF,
     DOTTED_SCHEMA,
     COLUMNS,
     CONSUMER_LAGS,

@@ -35,6 +35,26 @@ async fn root_then_leaf() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_partitioned_table_is_added_by_name_or_its_partitions_are() -> Result<()> {
+    let (root, _leaf) = pair().await?;
+    root.sql(
+        "create table part (id int primary key, v text) partition by range (id);
+         create table part_1 partition of part for values from (0) to (10); create table other (id int primary key)",
+    )?;
+    root.run(&["add-table", "part"]).await?.says(&["Table added: public.part"]);
+    root.run(&["add-table", "part_1"]).await?.fails(
+        1,
+        &["public.part_1 is a partition of public.part, which is replicated", "remove-table public.part"],
+    );
+    root.run(&["add-table", "--all"]).await?.says(&["Table added: public.other"]);
+    assert_eq!(root.sql(STATES)?, "public.other true ok, public.part true ok");
+    root.run(&["remove-table", "part"]).await?.ok();
+    root.run(&["add-table", "--all"]).await?.says(&["Table added: public.part_1"]);
+    assert_eq!(root.sql(STATES)?, "public.other true ok, public.part_1 true ok");
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_the_root_refuses_leaves_nothing() -> Result<()> {
     let (root, _leaf) = pair().await?;
     root.sql(

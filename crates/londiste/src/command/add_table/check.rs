@@ -80,11 +80,15 @@ async fn plan(
         columns(&nodes.local, &dest).await.map_err(|e| e.context(format!("looking for table {dest}")))?;
     let key_columns = match &local {
         Some(local) => {
-            if nodes.is_root() && dest == name && !args.force && !candidates.open.iter().any(|c| c == name) {
-                return Err(Error::state(format!(
-                    "table {name} belongs to the system or to the queue itself"
-                ))
-                .hint(format!("\"{}\" lists the tables that can be added", session.again("missing"))));
+            let listed = || candidates.open.iter().any(|c| c == name);
+            // partitioned ones are taken by name, "missing" lists their partitions
+            if nodes.is_root()
+                && dest == name
+                && !args.force
+                && !listed()
+                && kind(&nodes.local, &dest).await?.as_deref() != Some("p")
+            {
+                return Err(not_listed(session, nodes, name).await?);
             }
             if table.contains('.') {
                 return Err(Error::state(format!(
@@ -112,6 +116,27 @@ async fn plan(
     let keyless = check_key(name, key_columns, args)?;
     let announce = !nodes.is_root() && !nodes.local_tables.iter().any(|t| t.table_name == name);
     Ok(Some(Planned { name: name.to_owned(), dest, definition, announce, keyless }))
+}
+
+/// Why a table of the root is none of those that can be added.
+async fn not_listed(session: &Session, nodes: &Nodes, name: &str) -> Result<Error> {
+    let (schema, table) = split_name(name);
+    for row in
+        nodes.local.query_typed(sql::PARTITION_OF, &[(&schema, Type::TEXT), (&table, Type::TEXT)]).await?
+    {
+        let parent: String = row.try_get(0)?;
+        if nodes.local_tables.iter().any(|t| t.local && t.dest() == parent) {
+            return Ok(Error::state(format!(
+                "table {name} is a partition of {parent}, which is replicated with all of its partitions"
+            ))
+            .hint(format!(
+                "to replicate partitions one by one, run \"{}\" first",
+                session.again(&format!("remove-table {parent}"))
+            )));
+        }
+    }
+    Ok(Error::state(format!("table {name} belongs to the system or to the queue itself"))
+        .hint(format!("\"{}\" lists the tables that can be added", session.again("missing"))))
 }
 
 fn shown(name: &str, dest: &str) -> String {
@@ -174,13 +199,8 @@ async fn not_here(
         tracing::warn!("Table {} does not exist on local node, skipping", shown(name, dest));
         return Ok(None);
     }
-    let (schema, table) = split_name(dest);
-    let kind = nodes
-        .local
-        .query_typed_opt(sql::RELATION_KIND, &[(&schema, Type::TEXT), (&table, Type::TEXT)])
-        .await?;
-    if let Some(row) = kind {
-        let what = match row.try_get::<_, &str>(0)? {
+    if let Some(kind) = kind(&nodes.local, dest).await? {
+        let what = match kind.as_str() {
             "v" => "a view",
             "m" => "a materialized view",
             "f" => "a foreign table",
@@ -212,16 +232,22 @@ async fn not_here(
     Err(Error::not_found(format!("Table {} does not exist on local node", shown(name, dest))).hint(hint))
 }
 
+/// `relkind` of a table, view or the like; `None` when there is none of that name.
+async fn kind(connection: &skytools::db::Connection, full: &str) -> Result<Option<String>> {
+    let (schema, table) = split_name(full);
+    let row = connection
+        .query_typed_opt(sql::RELATION_KIND, &[(&schema, Type::TEXT), (&table, Type::TEXT)])
+        .await?;
+    Ok(row.map(|r| r.try_get(0)).transpose()?)
+}
+
 /// Columns of a plain or partitioned table; `None` when there is none of that name.
 async fn columns(connection: &skytools::db::Connection, full: &str) -> Result<Option<Vec<Column>>> {
     let (schema, table) = split_name(full);
-    let params: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 2] =
-        [(&schema, Type::TEXT), (&table, Type::TEXT)];
-    let kind = connection.query_typed_opt(sql::RELATION_KIND, &params).await?;
-    if !matches!(kind.map(|row| row.try_get::<_, String>(0)).transpose()?.as_deref(), Some("r" | "p")) {
+    if !matches!(kind(connection, full).await?.as_deref(), Some("r" | "p")) {
         return Ok(None);
     }
-    let rows = connection.query_typed(sql::COLUMNS, &params).await?;
+    let rows = connection.query_typed(sql::COLUMNS, &[(&schema, Type::TEXT), (&table, Type::TEXT)]).await?;
     let columns = rows.iter().map(|row| {
         Ok(Column {
             name: row.try_get(0)?,
