@@ -85,9 +85,11 @@ pub const UNREGISTER_PLAIN_CONSUMER: &str = "select pgq.unregister_consumer($1, 
 pub const REGISTER_PLAIN_CONSUMER_AT: &str = "select pgq.register_consumer_at($1, $2, $3)";
 /// Whether captured tables are registered.
 pub const REGISTERS_CAPTURE: &str = "select pg_catalog.to_regclass('pgq.capture') is not null";
-/// Capture of tables: queue, schemas, names. Number of the table, form, and what is wrong with the trigger.
+/// Capture of tables: queue, schemas, names. Number of the table, form, with what it captures where that is not everything, and what is wrong with
+/// the trigger.
 pub const CAPTURE_TRIGGERS: &str = "select r.nr, \
-        coalesce(t.form, 'none'), \
+        coalesce(t.form || case when t.operations <> 28 then ': ' || concat_ws(', ', case when t.operations & 4 <> 0 then 'insert' end, \
+            case when t.operations & 16 <> 0 then 'update' end, case when t.operations & 8 <> 0 then 'delete' end) else '' end, 'none'), \
         case t.tgenabled when 'D' then pg_catalog.format('trigger %I is disabled, changes are not captured; \
                 run \"alter table %I.%I enable trigger %I\" and copy the table again below (resync)', t.tgname, r.schema, r.name, t.tgname) \
              when 'R' then pg_catalog.format('trigger %I is enabled for replicas only, changes are not captured; \
@@ -98,7 +100,8 @@ pub const CAPTURE_TRIGGERS: &str = "select r.nr, \
      cross join (select convert_to($1::text, getdatabaseencoding()) || '\\x00'::bytea as queue) q \
      left join lateral (select t.tgname::text, t.tgenabled::text, \
                case when position('\\x0064656e7900'::bytea in t.tgargs) > 0 then 'deny' \
-                    when p.proname !~ '^_capture_' then 'generic' when t.tgtype & 1 = 1 then 'row' else 'statement' end as form \
+                    when p.proname !~ '^_capture_' then 'generic' when t.tgtype & 1 = 1 then 'row' else 'statement' end as form, \
+               (select bit_or(o.tgtype) & 28 from pg_catalog.pg_trigger o where o.tgrelid = t.tgrelid and o.tgfoid = t.tgfoid and not o.tgisinternal) as operations \
           from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = t.tgfoid \
           join pg_catalog.pg_namespace f on f.oid = p.pronamespace and f.nspname = 'pgq' \
          where t.tgrelid = c.oid and not t.tgisinternal and (t.tgtype & 32) = 0 \
@@ -111,20 +114,25 @@ pub const CAPTURE_LOST: &str = "select r.nr, \
         case when c.lost_since is not null then \
              pg_catalog.format('changes were not captured since %s: %s; remove the cause, run \"refresh-trigger %s\", and copy the table again below (resync)', \
                                c.lost_since, c.lost_reason, r.schema || '.' || r.name) \
-             else pg_catalog.format('trigger %I is gone, changes are not captured; \
-                put it back with \"refresh-trigger %s\" and copy the table again below (resync)', c.trigger_name, r.schema || '.' || r.name) end \
+             else pg_catalog.format('trigger %s is gone, changes are not captured; \
+                put it back with \"refresh-trigger %s\" and copy the table again below (resync)', \
+                (select pg_catalog.string_agg(pg_catalog.quote_ident(w), ', ') from unnest(wanted.names) w where w <> all (there.names)), \
+                r.schema || '.' || r.name) end \
      from unnest($2::text[], $3::text[]) with ordinality r (schema, name, nr) \
      join pgq.capture c on c.queue_name = $1 and c.rel_schema = r.schema and c.rel_name = r.name \
-     where c.lost_since is not null \
-        or (select count(*) from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = t.tgfoid \
-             where p.proname in (c.function_name, '_capture_open') and p.pronamespace = 'pgq'::pg_catalog.regnamespace \
-               and t.tgrelid = pg_catalog.to_regclass(pg_catalog.format('%I.%I', c.rel_schema, c.rel_name))) \
-           < case when pg_catalog.to_jsonb(c) ->> 'form' = 'statement' then 5 \
-                  when exists (select 1 from pg_catalog.pg_trigger t where t.tgname = '~' || c.trigger_name \
-                                  and t.tgrelid = pg_catalog.to_regclass(pg_catalog.format('%I.%I', c.rel_schema, c.rel_name))) \
-                  then 1 + case when pg_catalog.to_jsonb(c) ->> 'operations' like '%I%' then 1 else 0 end \
-                         + case when pg_catalog.to_jsonb(c) ->> 'operations' like '%U%' then 1 else 0 end \
-                  else 1 end \
+     cross join lateral (select pg_catalog.to_jsonb(c) ->> 'form' as form, pg_catalog.to_jsonb(c) ->> 'operations' as operations) o \
+     cross join lateral ( \
+        select coalesce(pg_catalog.array_agg(t.tgname::text), '{}') as names, \
+               coalesce(pg_catalog.bool_or(t.tgname = c.trigger_name and t.tgtype & 25 > 1), false) as one_for_all \
+          from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = t.tgfoid \
+         where p.proname in (c.function_name, '_capture_open') and p.pronamespace = 'pgq'::pg_catalog.regnamespace \
+           and t.tgrelid = pg_catalog.to_regclass(pg_catalog.format('%I.%I', c.rel_schema, c.rel_name))) there \
+     cross join lateral ( \
+        select array(select c.trigger_name || s from unnest('{\"\",_update,_delete,_open,_pin}'::text[]) s where o.form = 'statement' \
+                     union all select c.trigger_name::text where o.form <> 'statement' and (o.operations like '%I%' or there.one_for_all) \
+                     union all select p.prefix || c.trigger_name from (values ('~', '[UD]'), ('!', 'U')) p (prefix, operation) \
+                                where o.form <> 'statement' and not there.one_for_all and o.operations ~ p.operation) as names) wanted \
+     where c.lost_since is not null or pg_catalog.cardinality(there.names) < pg_catalog.cardinality(wanted.names) \
      order by r.nr";
 /// What captures a table: queue, schema, name.
 pub const CURRENT_CAPTURE: &str = "select c.function::text, c.plain, c.good, c.present_day, c.form, c.trigger::text, c.events, c.args, c.options \

@@ -32,6 +32,17 @@ async fn lists_are_those_of_the_original() -> Result<()> {
     root.sql("alter table b add v int unique")?;
     let verbose = root.run(&["tables", "-v"]).await?.ok();
     assert!(verbose.contains("ordered: unique index b_v_key besides the key"), "{verbose}");
+    // what captures it, and what of it where that is not everything
+    assert!(verbose.contains("row"), "{verbose}");
+    root.sql("drop trigger \"~_londiste_q\" on b; drop trigger \"!_londiste_q\" on b")?;
+    root.run(&["tables", "--verbose"]).await?.fails(
+        1,
+        &["row: insert", "trigger \"~_londiste_q\", \"!_londiste_q\" is gone", "refresh-trigger public.b"],
+    );
+    root.run(&["refresh-trigger", "b"]).await?.ok();
+    root.sql("select pgq.capture_table('q', 'public.b', 'tgflags=IU')")?;
+    let verbose = json(&root.run(&["tables", "--verbose", "--json"]).await?.ok())?;
+    assert_eq!(verbose[0]["capture"], serde_json::json!({"form": "row: insert, update", "problem": null}));
     assert_eq!(root.run(&["tables", "--names-only"]).await?.ok(), "public.b\n");
     assert_eq!(
         json(&root.run(&["tables", "--names-only", "--json"]).await?.ok())?,
