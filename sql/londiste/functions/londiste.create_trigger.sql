@@ -248,7 +248,7 @@ begin
         end if;
         if l_func ~ '^_capture_' then
             perform pgq._capture_triggers(l_rel, trigger_name, l_form, l_func, l_args, l_events);
-        elsif l_before or to_regprocedure('pgq._trigger_number(text,oid,tid,xid)') is null then
+        elsif l_before or to_regprocedure('pgq._trigger_number(text,text,oid,tid,xid)') is null then
             perform pgq._capture_drop_triggers(l_rel, trigger_name, 'single');
         else
             if i_node_type is distinct from 'leaf' then

@@ -10,17 +10,24 @@
 --
 -- Single changes pay for these functions, so they set nothing; all names in them are qualified instead.
 
-create or replace function pgq._capture_order_setting(i_function name, i_version tid)
+create or replace function pgq._capture_order_setting(i_version tid)
 returns text as $$
--- Name of the setting that keeps the numbers for versions of rows in some blocks of a table: a single one would grow too long.
-    select pg_catalog.concat('skytools.order', i_function, '_',
-                             pg_catalog.split_part(pg_catalog.ltrim(i_version::pg_catalog.text, '('), ',', 1)::pg_catalog.int8 operator(pg_catalog.%) 1024);
+-- Name of the setting that keeps the numbers for versions of rows in some blocks, of any table.  A single one would grow too long; but PostgreSQL 14 and 15
+-- look through all that there are whenever a function ends that sets one.
+    select pg_catalog.concat('skytools.order_',
+                             pg_catalog.split_part(pg_catalog.ltrim(i_version::pg_catalog.text, '('), ',', 1)::pg_catalog.int8 operator(pg_catalog.%) 256);
 $$ language sql stable;    -- as concat() is: PostgreSQL does not inline it otherwise
 
-create or replace function pgq._capture_order_key(i_table oid, i_version tid, i_op text)
+create or replace function pgq._capture_order_key(i_function name, i_table oid, i_version tid, i_op text)
 returns text as $$
--- What a number is found by.  A table that was truncated or written anew has other versions in the same places.
-    select pg_catalog.concat(' ', i_op, i_version, '/', i_table, '/', pg_catalog.pg_relation_filenode(i_table), '/', pg_catalog.current_setting('skytools.truncated', true), '=');
+-- What the numbers of one block are found by.  A table that was truncated or written anew has other versions in the same places.
+    select pg_catalog.concat('<', i_op, i_function, '/', i_table, '/', pg_catalog.pg_relation_filenode(i_table), '/', pg_catalog.current_setting('skytools.truncated', true),
+                             pg_catalog.split_part(i_version::pg_catalog.text, ',', 1), ')');
+$$ language sql stable;
+
+create or replace function pgq._capture_order_offset(i_version tid)
+returns int8 as $$
+    select pg_catalog.split_part(pg_catalog.rtrim(i_version::pg_catalog.text, ')'), ',', 2)::pg_catalog.int8;
 $$ language sql stable;
 
 create or replace function pgq._capture_message()
@@ -29,28 +36,51 @@ returns text as $$
     select extract(epoch from pg_catalog.statement_timestamp())::pg_catalog.text;
 $$ language sql stable;
 
-create or replace function pgq._capture_remember(i_function name, i_table oid, i_version tid, i_op text, i_numbers text)
+create or replace function pgq._capture_remember(i_function name, i_table oid, i_version tid, i_op text, i_numbers int8[])
 returns void as $$
 -- Keeps numbers until the event is written, or a next message of the client shows that it was.
+--
+-- Large statements change rows as they lie in the table, and draw numbers at equal distances, so both are kept as runs:
+--      <KEY first offset + how many = first number * distance * from the first to the second number of one row>
+-- the newest first.
+--
+-- Parameters:
+--      i_numbers   - one or two
 declare
-    _now constant pg_catalog.text := pg_catalog.concat('skytools.order', i_function);
-    _filled constant pg_catalog.text := pg_catalog.concat('skytools.filled', i_function);
-    _setting constant pg_catalog.text := pgq._capture_order_setting(i_function, i_version);
+    _setting constant pg_catalog.text := pgq._capture_order_setting(i_version);
+    _key constant pg_catalog.text := pgq._capture_order_key(i_function, i_table, i_version, i_op);
+    _offset constant pg_catalog.int8 := pgq._capture_order_offset(i_version);
     _message constant pg_catalog.text := pgq._capture_message();
+    _second constant pg_catalog.int8 := coalesce(i_numbers[2] operator(pg_catalog.-) i_numbers[1], 0);
     _kept pg_catalog.text;
+    _run pg_catalog.text;
+    _r pg_catalog.int8[];
+    _distance pg_catalog.int8;
     _old pg_catalog.text;
 begin
-    if (pg_catalog.current_setting(_now, true) operator(pg_catalog.=) _message) is not true then
-        foreach _old in array coalesce(pg_catalog.string_to_array(pg_catalog.current_setting(_filled, true), ' '), '{}') loop
+    if (pg_catalog.current_setting('skytools.message', true) operator(pg_catalog.=) _message) is not true then
+        foreach _old in array coalesce(pg_catalog.string_to_array(pg_catalog.current_setting('skytools.filled', true), ' '), '{}') loop
             perform pg_catalog.set_config(_old, '', true) where _old operator(pg_catalog.<>) '';
         end loop;
-        perform pg_catalog.set_config(_now, _message, true), pg_catalog.set_config(_filled, '', true);
+        perform pg_catalog.set_config('skytools.message', _message, true), pg_catalog.set_config('skytools.filled', '', true);
     end if;
     _kept := pg_catalog.current_setting(_setting, true);
     if (_kept operator(pg_catalog.<>) '') is not true then
-        perform pg_catalog.set_config(_filled, pg_catalog.concat(pg_catalog.current_setting(_filled, true), ' ', _setting), true);
+        perform pg_catalog.set_config('skytools.filled', pg_catalog.concat(pg_catalog.current_setting('skytools.filled', true), ' ', _setting), true);
+    else
+        _run := pg_catalog.split_part(pg_catalog.split_part(_kept, _key, 2), '>', 1);
+        if _run operator(pg_catalog.<>) '' then
+            _r := pg_catalog.string_to_array(pg_catalog.translate(_run, '+=*', ',,,'), ',');
+            _distance := coalesce(nullif(_r[4], 0), i_numbers[1] operator(pg_catalog.-) _r[3]);
+            if _offset operator(pg_catalog.=) (_r[1] operator(pg_catalog.+) _r[2]) and _second operator(pg_catalog.=) _r[5]
+               and i_numbers[1] operator(pg_catalog.=) (_r[3] operator(pg_catalog.+) (_r[2] operator(pg_catalog.*) _distance)) then
+                perform pg_catalog.set_config(_setting, pg_catalog.replace(_kept, pg_catalog.concat(_key, _run, '>'),
+                    pg_catalog.concat(_key, _r[1], '+', _r[2] operator(pg_catalog.+) 1, '=', _r[3], '*', _distance, '*', _second, '>')), true);
+                return;
+            end if;
+        end if;
     end if;
-    perform pg_catalog.set_config(_setting, pg_catalog.concat(pgq._capture_order_key(i_table, i_version, i_op), i_numbers, _kept), true);
+    perform pg_catalog.set_config(_setting, pg_catalog.concat(_key, _offset, '+1=', i_numbers[1], '*0*', _second, '>', _kept), true);
 end;
 $$ language plpgsql;
 
@@ -60,21 +90,30 @@ returns int8[] as $$
 --
 -- Parameters:
 --      i_version   - the one that was inserted, or that was updated
---      i_op        - I, U
+--      i_op        - as it was kept
 -- Returns:
 --      null if there are none
 declare
-    _numbers pg_catalog.int8[];
+    _offset constant pg_catalog.int8 := pgq._capture_order_offset(i_version);
+    _run pg_catalog.text;
+    _r pg_catalog.int8[];
+    _number pg_catalog.int8;
 begin
-    if (pg_catalog.current_setting(pg_catalog.concat('skytools.order', i_function), true) operator(pg_catalog.=) pgq._capture_message()) is not true then
+    if (pg_catalog.current_setting('skytools.message', true) operator(pg_catalog.=) pgq._capture_message()) is not true then
         return null;
     end if;
-    _numbers := pg_catalog.string_to_array(
-        pg_catalog.split_part(pg_catalog.split_part(pg_catalog.current_setting(pgq._capture_order_setting(i_function, i_version), true),
-                                                    pgq._capture_order_key(i_table, i_version, i_op), 2), ' ', 1), ',');
-    -- one that is still to be drawn must not get into the log
-    return case when pg_catalog.pg_sequence_last_value(i_sequence) operator(pg_catalog.>=) all (_numbers)
-                     and pg_catalog.cardinality(_numbers) operator(pg_catalog.>) 0 then _numbers end;
+    foreach _run in array (pg_catalog.string_to_array(pg_catalog.current_setting(pgq._capture_order_setting(i_version), true),
+                                                      pgq._capture_order_key(i_function, i_table, i_version, i_op)))[2:] loop
+        _r := pg_catalog.string_to_array(pg_catalog.translate(pg_catalog.split_part(_run, '>', 1), '+=*', ',,,'), ',');
+        if _offset operator(pg_catalog.>=) _r[1] and _offset operator(pg_catalog.<) (_r[1] operator(pg_catalog.+) _r[2]) then
+            _number := _r[3] operator(pg_catalog.+) ((_offset operator(pg_catalog.-) _r[1]) operator(pg_catalog.*) _r[4]);
+            -- one that is still to be drawn must not get into the log
+            return case when _number operator(pg_catalog.>) 0 and _r[5] operator(pg_catalog.>=) 0
+                             and (_number operator(pg_catalog.+) _r[5]) operator(pg_catalog.<=) pg_catalog.pg_sequence_last_value(i_sequence)
+                        then array[_number, _number operator(pg_catalog.+) _r[5]] end;
+        end if;
+    end loop;
+    return null;
 end;
 $$ language plpgsql;
 
@@ -92,11 +131,17 @@ begin
     get diagnostics _context = pg_context;
     -- this function and its caller
     if pg_catalog.split_part(_context, E'\n', 3) operator(pg_catalog.<>) '' then
-        perform pgq._capture_remember(i_function, i_table, i_version, 'I', pg_catalog.nextval(i_sequence)::pg_catalog.text);
+        perform pgq._capture_remember(i_function, i_table, i_version, 'I', array[pg_catalog.nextval(i_sequence)]);
     end if;
     return true;
 end;
 $$ language plpgsql;
+
+create or replace function pgq._capture_late_key(i_table oid, i_version tid)
+returns text as $$
+-- What is left to the AFTER trigger.
+    select pg_catalog.concat(' U', i_version, '/', i_table, '/', pg_catalog.pg_relation_filenode(i_table), '/', pg_catalog.current_setting('skytools.truncated', true), '=');
+$$ language sql stable;
 
 create or replace function pgq._capture_leave_to_after(i_function name, i_table oid, i_version tid)
 returns void as $$
@@ -106,7 +151,7 @@ returns void as $$
 declare
     _setting constant pg_catalog.text := pg_catalog.concat('skytools.late', i_function);
 begin
-    perform pg_catalog.set_config(_setting, pg_catalog.concat(pg_catalog.current_setting(_setting, true), pgq._capture_order_key(i_table, i_version, 'U')), true);
+    perform pg_catalog.set_config(_setting, pg_catalog.concat(pg_catalog.current_setting(_setting, true), pgq._capture_late_key(i_table, i_version)), true);
 end;
 $$ language plpgsql;
 
@@ -125,7 +170,7 @@ returns boolean as $$
 declare
     _setting constant text := concat('skytools.late', i_function);
     _late constant text := current_setting(_setting, true);
-    _key constant text := pgq._capture_order_key(i_table, i_version, 'U');
+    _key constant text := pgq._capture_late_key(i_table, i_version);
 begin
     if strpos(_late, _key) > 0 is not true then
         return false;
@@ -134,7 +179,7 @@ begin
     end if;
     perform set_config(_setting, replace(_late, _key, ''), true);
     -- two: an update may become a delete and an insert
-    perform pgq._capture_remember(i_function, i_table, i_version, 'U', concat(nextval(i_sequence), ',', nextval(i_sequence)));
+    perform pgq._capture_remember(i_function, i_table, i_version, 'U', array[nextval(i_sequence), nextval(i_sequence)]);
     return true;
 end;
 $$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp;

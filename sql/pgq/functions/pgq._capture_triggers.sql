@@ -32,7 +32,7 @@ begin
                 ('!' || i_trigger, 'after', case when i_form = 'row' then '{update}' when 'deny' = any (i_args) then '{}' else '{update,delete}' end,
                  case i_form
                  when 'row' then format('when (case when current_setting(%L, true) <> '''' then pgq._capture_number(%L, old.tableoid, old.ctid, %L::regclass) end)', 'skytools.late' || i_function, i_function, _sequence)
-                 else format('when (pgq._trigger_number(%L, old.tableoid, old.ctid, %s))', i_args[1],
+                 else format('when (pgq._trigger_number(%L, %L, old.tableoid, old.ctid, %s))', i_args[1], pgq._trigger_which(i_function, i_args),
                              (select case c.relkind when 'p' then 'null' else 'old.xmin' end from pg_class c where c.oid = i_table)) end)) v (name, time, events, condition)
         loop
             select string_agg(e, ' or ') into _events from unnest(_part.events::text[]) e where e = any (string_to_array(i_events, ' or '));
@@ -48,7 +48,9 @@ begin
                    and t.tgtype = 1 | case _part.time when 'before' then 2 else 0 end
                                     | case when _events ~ 'insert' then 4 else 0 end | case when _events ~ 'delete' then 8 else 0 end | case when _events ~ 'update' then 16 else 0 end
                    and t.tgargs = (select string_agg(convert_to(a, getdatabaseencoding()) || E'\\x00'::bytea, '' order by nr) from unnest(i_args) with ordinality u (a, nr))
-                   and (t.tgqual is null) = (_part.condition = '') and t.tgattr::text = '' and t.tgconstraint = 0
+                   and case when t.tgqual is null then _part.condition = ''
+                            when i_form = 'generic' then strpos(pg_get_expr(t.tgqual, t.tgrelid), pgq._trigger_which(i_function, i_args)) > 0 else _part.condition <> '' end
+                   and t.tgattr::text = '' and t.tgconstraint = 0
                    -- ALWAYS is somebody's wish
                    and t.tgenabled in ('O', 'A')) then
                 execute format('create or replace trigger %I %s %s on %s for each row %s execute function pgq.%I(%s)',

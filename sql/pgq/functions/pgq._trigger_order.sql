@@ -3,7 +3,7 @@
 -- All of their events are written by AFTER triggers.  What pgq._capture_triggers() makes for updates and deletes has a WHEN clause that draws the
 -- number as soon as the row has been changed.  A trigger made by hand has none: its events get the next number when it fires.
 
-create or replace function pgq._trigger_number(i_queue text, i_table oid, i_version tid, i_xmin xid)
+create or replace function pgq._trigger_number(i_queue text, i_which text, i_table oid, i_version tid, i_xmin xid)
 returns boolean as $$
 -- The WHEN clause: draws the number of a change that has just been made, and before it one for the insert of that row, should this still have to be written.
 --
@@ -11,6 +11,7 @@ returns boolean as $$
 -- sequence, so that the trigger can be put on a table where there is no such queue yet, and depends on nothing.
 --
 -- Parameters:
+--      i_which     - pgq._trigger_which() of the trigger: several may write events of one change
 --      i_version   - what was changed
 --      i_xmin      - who wrote that; null when it is not known, as on partitioned tables, whose triggers PostgreSQL 15 and later asks for rows
 --                    that move, too, without system columns
@@ -18,41 +19,45 @@ returns boolean as $$
 --      true: the trigger fires
 declare
     _q record;
+    _name name;
     _context text;
 begin
     select q.queue_id, q.queue_event_seq::regclass as sequence into _q from pgq.queue q where q.queue_name = i_queue;
     if found then
+        _name := concat('_', _q.queue_id, '_', i_which);
         if coalesce(age(i_xmin) <= 0, true) then
             get diagnostics _context = pg_context;
             -- the client's own statement finds no row whose insert is still to be written; a function or trigger may
             if strpos(_context, chr(10)) > 0 then
-                perform pgq._capture_remember(pgq._trigger_order_name(i_table), i_table, i_version, 'I' || _q.queue_id, nextval(_q.sequence)::text);
+                perform pgq._capture_remember(_name, i_table, i_version, 'I', array[nextval(_q.sequence)]);
             end if;
         end if;
-        perform pgq._capture_remember(pgq._trigger_order_name(i_table), i_table, i_version, 'C' || _q.queue_id, nextval(_q.sequence)::text);
+        perform pgq._capture_remember(_name, i_table, i_version, 'C', array[nextval(_q.sequence)]);
     end if;
     return true;
 end;
 $$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp;
 
-create or replace function pgq._trigger_order_name(i_table oid)
-returns name as $$
--- What stands for the name of a generated function in the names of settings.
-    select pg_catalog.concat('_generic_', i_table)::pg_catalog.name;
-$$ language sql stable;    -- as concat() is: PostgreSQL does not inline it otherwise
+create or replace function pgq._trigger_which(i_function text, i_args text[])
+returns text as $$
+-- Tells apart generic triggers of one table, whatever they are called.
+    select "left"(pg_catalog.md5(pg_catalog.concat_ws(' ', i_function, pg_catalog.array_to_string(i_args, ' '))), 8);
+$$ language sql stable;
 
-create or replace function pgq._trigger_numbered(i_table oid)
+create or replace function pgq._trigger_numbered()
 returns boolean as $$
--- Whether numbers may have been drawn for changes of a table in this transaction; a quick answer to a question that each row asks.
-    select coalesce(pg_catalog.current_setting(pg_catalog.concat('skytools.order_generic_', i_table), true), '') operator(pg_catalog.<>) '';
+-- Whether numbers may have been drawn in this transaction; a quick answer to a question that each row asks.
+    select coalesce(pg_catalog.current_setting('skytools.message', true), '') operator(pg_catalog.<>) '';
 $$ language sql stable;
 
 create or replace function pgq._trigger_event(
-    i_queue text, i_table oid, i_version tid, i_op text, ev_type text, ev_data text, ev_extra1 text, ev_extra2 text, ev_extra3 text, ev_extra4 text)
+    i_queue text, i_which text, i_table oid, i_version tid, i_op text,
+    ev_type text, ev_data text, ev_extra1 text, ev_extra2 text, ev_extra3 text, ev_extra4 text)
 returns bigint as $$
 -- Writes an event with the number that was drawn for it; without one, with the next.
 --
 -- Parameters:
+--      i_which     - pgq._trigger_which()
 --      i_version   - the one that was inserted, or that was changed
 --      i_op        - INSERT, UPDATE, DELETE
 -- Returns:
@@ -60,26 +65,14 @@ returns bigint as $$
 -- Errors:
 --      those of pgq.insert_event
 declare
-    _q record;
-    _name constant name := pgq._trigger_order_name(i_table);
-    _setting constant text := pgq._capture_order_setting(_name, i_version);
-    _key text;
-    _kept text;
-    _numbers int8[];
+    _number int8 := (select (pgq._capture_numbers(concat('_', q.queue_id, '_', i_which)::name, i_table, i_version,
+                                                  case i_op when 'INSERT' then 'I' else 'C' end, q.queue_event_seq::regclass))[1]
+                       from pgq.queue q where q.queue_name = i_queue);
 begin
-    select q.queue_id, q.queue_event_seq::regclass as sequence into _q from pgq.queue q where q.queue_name = i_queue;
-    if found then
-        _key := case i_op when 'INSERT' then 'I' else 'C' end || _q.queue_id;
-        _numbers := pgq._capture_numbers(_name, i_table, i_version, _key, _q.sequence);
+    if _number is null then
+        return pgq.insert_event(i_queue, $6, $7, $8, $9, $10, $11);
     end if;
-    if _numbers is null then
-        return pgq.insert_event(i_queue, $5, $6, $7, $8, $9, $10);
-    end if;
-    -- Several triggers may write events of one change, so it is taken away; what is left is not empty, which would make it a new setting.
-    _kept := current_setting(_setting);
-    _key := pgq._capture_order_key(i_table, i_version, _key) || _numbers[1];
-    perform set_config(_setting, case when _kept = _key then ' ' else replace(_kept || ' ', _key || ' ', ' ') end, true);
-    return pgq.insert_event_raw(i_queue, _numbers[1], now(), null, null, $5, $6, $7, $8, $9, $10);
+    return pgq.insert_event_raw(i_queue, _number, now(), null, null, $6, $7, $8, $9, $10, $11);
 end;
 $$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp;
 

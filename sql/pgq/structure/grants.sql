@@ -14,7 +14,7 @@ begin
             ('public', array[
                 'seq_getval', 'get_queue_info', 'get_consumer_info', 'quote_fqname', 'version',
                 -- run inside of triggers, as whoever changes a table
-                '_apply_allowed', '_capture_nested', '_capture_number', '_trigger_number', '_trigger_numbered', '_urlencode', '_urlencode_bytes', '_trigger_plan', '_trigger_urlenc', '_trigger_json', '_trigger_sql',
+                '_apply_allowed', '_capture_nested', '_capture_number', '_trigger_number', '_trigger_numbered', '_trigger_which', '_urlencode', '_urlencode_bytes', '_trigger_plan', '_trigger_urlenc', '_trigger_json', '_trigger_sql',
                 -- read-only steps of functions that are guarded themselves
                 '_assert_queue_state', '_assert_still_open', '_count_tx_event']),
             ('pgq_reader', array[
@@ -38,7 +38,7 @@ begin
                 '_capture_heal', '_capture_event', '_write_capture', '_capture_words', '_capture_state', '_capture_insert', '_capture_refuse', '_capture_slow',
                 '_capture_row_code', '_capture_statement_code', '_capture_rows', '_capture_keys_changed', '_capture_key_values', '_capture_keys_twice', '_capture_insert_rows', '_capture_altered', '_capture_plan', '_capture_settings', '_capture_canonical', '_capture_enter', '_capture_leave',
                 '_capture_rest', '_capture_usual', '_capture_claims', '_capture_unique_indexes', '_capture_unchanged', '_capture_order_setting', '_capture_order_key', '_capture_message',
-                '_capture_remember', '_trigger_order_name', '_capture_numbers', '_capture_first', '_capture_leave_to_after', '_capture_postponed', '_capture_behind', '_capture_sample', '_capture_lost', '_capture_may_be_lost'])
+                '_capture_remember', '_capture_order_offset', '_capture_late_key', '_capture_numbers', '_capture_first', '_capture_leave_to_after', '_capture_postponed', '_capture_behind', '_capture_sample', '_capture_lost', '_capture_may_be_lost'])
         ) v (role, names)
     loop
         for _grantee in
@@ -66,7 +66,7 @@ begin
          where p.oid = 'pgq.insert_event(text,text,text,text,text,text,text)'::pg_catalog.regprocedure
            and a.privilege_type = 'EXECUTE' and a.grantee <> all (array[0, p.proowner])
     loop
-        execute pg_catalog.format('grant execute on function pgq._trigger_event(text, oid, tid, text, text, text, text, text, text, text) to %s', _grantee);
+        execute pg_catalog.format('grant execute on function pgq._trigger_event(text, text, oid, tid, text, text, text, text, text, text, text) to %s', _grantee);
     end loop;
 
     for _g in

@@ -99,7 +99,7 @@ create trigger "!a" after update on t for each row when (takes(3)) execute funct
 update t set u = 12 where id = 16; drop trigger "!a" on t;
 do $$ declare _e text[] := events(); begin assert _e = array['U:id id=16&u=12&v=x', 'I:id id=3&u=3&v=c'], _e::text; end $$;
 -- what a writer does with settings loses nothing
-update t set u = u + 10 returning set_config('skytools.order_capture_1_0', '', true), done('reset all') \g /dev/null
+update t set u = u + 10 returning set_config('skytools.order_0', '', true), done('reset all') \g /dev/null
 do $$ declare _e text[] := events(); begin assert _e = array['U:id id=16&u=22&v=x', 'U:id id=3&u=13&v=c'], _e::text; end $$;
 delete from t; select events() is not null as ok \gset
 
@@ -149,11 +149,46 @@ end $$;
 -- a number that somebody else has put there is not taken before it was drawn
 do $$ declare _n int; begin
     delete from t; perform events();
-    perform set_config('skytools.order_capture_1', pgq._capture_message(), true);
-    perform set_config('skytools.order_capture_1_0', string_agg(pgq._capture_order_key('t'::regclass, format('(0,%s)', n)::tid, 'I') || '9999999', ''), true) from generate_series(1, 200) n;
+    perform set_config('skytools.message', pgq._capture_message(), true);
+    perform set_config('skytools.order_0', pgq._capture_order_key('_capture_1', 't'::regclass, '(0,1)', 'I') || '1+200=9999999*0*0>', true);
     insert into t values (1, 1, 'a') returning done('select 1 from t for update') into _n;
 end $$;
 do $$ begin assert (select max(ev_id) < 9999999 from pgq.event_1); assert events() = '{I:id id=1&u=1&v=a&w=2}'; end $$;
+-- while one that was drawn is found there
+do $$ declare _n int; _number int8 := nextval('pgq.event_1_id_seq'); begin
+    delete from t; perform events();
+    perform set_config('skytools.message', pgq._capture_message(), true);
+    perform set_config('skytools.order_0', pgq._capture_order_key('_capture_1', 't'::regclass, '(0,1)', 'I') || '1+200=' || _number || '*0*0>', true);
+    insert into t values (1, 1, 'a') returning done('select 1 from t for update') into _n;
+    assert (select ev_id from pgq.event_1) = _number; perform events();
+end $$;
+
+-- numbers are kept as runs: in the order of the rows, out of it, with gaps, of several tables and savepoints
+create function kept(_n int) returns table (at tid, numbers int8[]) language plpgsql as $$ declare _at tid; _want int8; begin
+    for i in 1 .. _n loop
+        foreach _want in array case when i % 7 = 0 then array[i + 1000, i] else array[i] end loop
+            _at := format('(%s,%s)', case when i % 3 = 0 then 256 else 0 end, case when i between 20 and 40 then 400 - i else i end);
+            perform nextval('pgq.event_1_id_seq') where i % 11 = 0;
+            perform pgq._capture_remember('_capture_1', 't'::regclass, _at, 'U', array[nextval('pgq.event_1_id_seq')] || case when i > _n / 2 then array[nextval('pgq.event_1_id_seq')] end);
+            perform pgq._capture_remember('_capture_2', 't'::regclass, _at, 'U', array[nextval('pgq.event_1_id_seq')]);
+        end loop;
+        at := _at; numbers := array[currval('pgq.event_1_id_seq') - case when i > _n / 2 then 2 else 1 end, currval('pgq.event_1_id_seq') - 1]; return next;
+    end loop;
+end $$;
+do $$ declare _wrong int; begin
+    select count(*) into _wrong from kept(120) k where pgq._capture_numbers('_capture_1', 't'::regclass, k.at, 'U', 'pgq.event_1_id_seq') <> k.numbers
+        or pgq._capture_numbers('_capture_2', 't'::regclass, k.at, 'U', 'pgq.event_1_id_seq') <> array[k.numbers[2] + 1, k.numbers[2] + 1];
+    assert _wrong = 0 and (select count(*) from kept(120)) = 120, _wrong;
+    assert pgq._capture_numbers('_capture_1', 't'::regclass, '(0,121)', 'U', 'pgq.event_1_id_seq') is null and pgq._capture_numbers('_capture_1', 'child'::regclass, '(0,1)', 'U', 'pgq.event_1_id_seq') is null
+       and pgq._capture_numbers('_capture_1', 't'::regclass, '(0,1)', 'I', 'pgq.event_1_id_seq') is null;
+end $$;
+create table many (id int primary key, u int unique); select pgq.capture_table('q', 'many') = 'row' as ok \gset
+insert into many select n, n from generate_series(1, 3000) n; delete from pgq.event_1;
+begin; update many set u = -u; do $$ begin
+    -- ten blocks or more, each of them one run
+    assert (select sum(array_length(string_to_array(current_setting('skytools.order_' || n, true), '<'), 1) - 1) from generate_series(0, 255) n) between 10 and 30;
+    assert (select array_agg(substring(ev_data from 'id=(\d+)')::int order by ev_id) from pgq.event_1) = array(select generate_series(1, 3000));
+end $$; commit; drop table many; select events() is not null as ok \gset
 
 -- a column that excluded other rows is gone, or has another name
 create table e (id int primary key, a int unique, b int unique); select pgq.capture_table('q', 'e') = 'row' as ok \gset

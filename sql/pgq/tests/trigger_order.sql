@@ -58,7 +58,7 @@ end $$;
 drop trigger "A" on t;
 
 -- two triggers for one queue, by other formats and conditions: each has its own number
-create trigger "!more" after update or delete on t for each row when (pgq._trigger_number('q', old.tableoid, old.ctid, old.xmin)) execute function pgq.jsontriga('q', 'when=id > 1');
+create trigger "!more" after update or delete on t for each row when (pgq._trigger_number('q', 'more', old.tableoid, old.ctid, old.xmin)) execute function pgq.jsontriga('q', 'when=id > 1');
 delete from t; select events() is not null as ok \gset
 insert into t values (1, 1, 'a'), (2, 2, 'b'); update t set v = 'c'; delete from t;
 do $$ declare _ids int8[] := array(select ev_id from pgq.event_template); _e text[] := events(); begin
@@ -128,4 +128,4 @@ grant execute on function pgq.insert_event(text, text, text, text, text, text, t
 \ir ../structure/grants.sql
 set role writer; insert into t values (7, 7, 'w'); update t set v = 'x' where id = 7; delete from t where id = 7; reset role;
 do $$ declare _e text[] := events(); begin assert _e = array['I:id id=7&u=7&v=w', 'U:id id=7&u=7&v=x', 'D:id id=7&u=7&v=x'], _e::text; end $$;
-revoke all on function pgq.insert_event(text, text, text, text, text, text, text), pgq._trigger_event(text, oid, tid, text, text, text, text, text, text, text) from writer; revoke all on t from writer; drop role writer;
+revoke all on function pgq.insert_event(text, text, text, text, text, text, text), pgq._trigger_event(text, text, oid, tid, text, text, text, text, text, text, text) from writer; revoke all on t from writer; drop role writer;

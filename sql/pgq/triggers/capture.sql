@@ -289,9 +289,9 @@ begin
     end loop;
 
     -- where the event has a number already
-    if tg_when operator(pg_catalog.=) 'AFTER' and tg_level operator(pg_catalog.=) 'ROW' and pgq._trigger_numbered(tg_relid)
+    if tg_when operator(pg_catalog.=) 'AFTER' and tg_level operator(pg_catalog.=) 'ROW' and pgq._trigger_numbered()
        and (tg_op operator(pg_catalog.<>) 'INSERT' or new.xmax operator(pg_catalog.<>) '0'::pg_catalog.xid) then
-        perform pgq._trigger_event(_p.queue, tg_relid, case tg_op when 'INSERT' then new.ctid else old.ctid end, tg_op,
+        perform pgq._trigger_event(_p.queue, pgq._trigger_which('@KIND@', tg_argv), tg_relid, case tg_op when 'INSERT' then new.ctid else old.ctid end, tg_op,
                                    _ev[1], _ev[2], _ev[3], _ev[4], _ev[5], _ev[6]);
     else
         perform pgq.insert_event(_p.queue, _ev[1], _ev[2], _ev[3], _ev[4], _ev[5], _ev[6]);
