@@ -122,6 +122,45 @@ async fn writers_with_an_older_snapshot_follow_or_are_sent_back() -> Result<()> 
     Ok(())
 }
 
+/// Whoever captures a table in a transaction whose snapshot shows triggers that are gone gets new ones.
+#[tokio::test]
+async fn capture_put_on_by_an_older_snapshot_is_there() -> Result<()> {
+    let (db, admin) = database().await?;
+    let other = db.connect().await?;
+    for form in FORMS {
+        table(&admin, form).await?;
+        other.batch_execute("begin isolation level repeatable read; select count(*) from pg_class").await?;
+        // made anew: the same names, others to the snapshot
+        admin
+            .batch_execute(&format!(
+                "select pgq.uncapture_table('q', 't'); select pgq.capture_table('q', 't', 'form={form}')"
+            ))
+            .await?;
+        let names: String = other
+            .query_one(
+                "select string_agg(format('drop trigger if exists %I on t', tgname), '; ') from pg_trigger where tgrelid = 't'::regclass and not tgisinternal",
+                &[],
+            )
+            .await?
+            .get(0);
+        other.batch_execute(&names).await?;
+        let made = other.batch_execute(&format!("select pgq.capture_table('q', 't', 'form={form}')")).await;
+        if let Err(error) = made {
+            // the row of pgq.capture is another, too
+            ensure!(error.code().is_some_and(|c| c.code() == "40001"), "{form}: {error:?}");
+            other.batch_execute("rollback").await?;
+        } else {
+            other.batch_execute("commit").await?;
+        }
+        admin
+            .batch_execute("insert into t values (2, 3, 4); update t set v = 5; delete from t where id = 1")
+            .await?;
+        let events = events(&admin).await?;
+        ensure!(events.len() == 4, "{form}: {events:?}");
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_kept_prepared_statement_writes_what_the_table_is_now() -> Result<()> {
     let (db, admin) = database().await?;

@@ -19,7 +19,7 @@ as $$
 declare
     l_sql text;
 begin
-    -- An operator's ENABLE ALWAYS is kept, a disabled trigger is not.
+    -- An operator's ENABLE ALWAYS is kept, a disabled trigger is not.  A snapshot may show the past.
     perform 1
        from pg_catalog.pg_trigger t
        join pg_catalog.pg_proc p on p.oid = t.tgfoid
@@ -32,7 +32,8 @@ begin
         and t.tgenabled in ('O', 'A')
         and t.tgqual is null
         and t.tgattr::text = ''
-        and t.tgconstraint = 0;
+        and t.tgconstraint = 0
+        and current_setting('transaction_isolation') = 'read committed';
     if found then
         return false;
     end if;

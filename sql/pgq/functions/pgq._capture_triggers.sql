@@ -18,6 +18,8 @@ declare
     _part record;
     _events text;
     _sequence text := (select q.queue_event_seq from pgq.queue q where q.queue_name = i_args[1]);
+    -- otherwise what pg_trigger shows may be the past: triggers that are gone, or have been made anew
+    _present boolean := current_setting('transaction_isolation') = 'read committed';
 begin
     if i_form <> 'statement' and octet_length(i_trigger) > 62 then
         raise exception 'capture needs several triggers: the name % is too long for them', i_trigger
@@ -38,10 +40,10 @@ begin
             select string_agg(e, ' or ') into _events from unnest(_part.events::text[]) e where e = any (string_to_array(i_events, ' or '));
             if _events is null then
                 -- DROP TRIGGER IF EXISTS would lock the table for nothing
-                if exists (select 1 from pg_trigger t where t.tgrelid = i_table and t.tgname = _part.name) then
-                    execute format('drop trigger %I on %s', _part.name, _name);
+                if not _present or exists (select 1 from pg_trigger t where t.tgrelid = i_table and t.tgname = _part.name) then
+                    execute format('drop trigger if exists %I on %s', _part.name, _name);
                 end if;
-            elsif not exists (
+            elsif not _present or not exists (
                 select 1
                   from pg_trigger t
                  where t.tgrelid = i_table and t.tgname = _part.name and t.tgfoid = to_regprocedure(format('pgq.%I()', i_function))
@@ -94,18 +96,16 @@ returns void as $$
 -- Drops the triggers of capture that have no place in a form: row, generic, statement, or single for one trigger only.
 declare
     _t name;
+    _present boolean := current_setting('transaction_isolation') = 'read committed';
 begin
     for _t in
-        select t.tgname
-          from pg_trigger t
-         where t.tgrelid = i_table
-           and case
-               when t.tgname = i_trigger then (t.tgtype & 1 = 0) <> (i_form = 'statement')
-               when t.tgname in (i_trigger || '_update', i_trigger || '_delete', i_trigger || '_open', i_trigger || '_pin') then i_form <> 'statement'
-               when t.tgname = '~' || i_trigger then i_form <> 'row'
-               when t.tgname = '!' || i_trigger then i_form not in ('row', 'generic') end
+        select v.name
+          from (values (i_trigger::text, null), (i_trigger || '_update', '{statement}'), (i_trigger || '_delete', '{statement}'), (i_trigger || '_open', '{statement}'),
+                       (i_trigger || '_pin', '{statement}'), ('~' || i_trigger, '{row}'), ('!' || i_trigger, '{row,generic}')) v (name, forms)
+               left join pg_trigger t on t.tgrelid = i_table and t.tgname = v.name::name
+         where case when v.forms is null then (t.tgtype & 1 = 0) <> (i_form = 'statement') else i_form <> all (v.forms::text[]) and (t.oid is not null or not _present) end
     loop
-        execute format('drop trigger %I on %s', _t, i_table::regclass);
+        execute format('drop trigger if exists %I on %s', _t, i_table::regclass);
     end loop;
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
