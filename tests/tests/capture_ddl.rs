@@ -161,6 +161,39 @@ async fn capture_put_on_by_an_older_snapshot_is_there() -> Result<()> {
     Ok(())
 }
 
+/// The tables of events are exchanged while a writer has an old snapshot: it writes on, by every way of writing.
+#[tokio::test]
+async fn an_older_snapshot_writes_after_a_rotation() -> Result<()> {
+    let (db, admin) = database().await?;
+    let writer = db.connect().await?;
+    for form in FORMS {
+        table(&admin, form).await?;
+        admin.batch_execute("insert into t values (2, 3, 4); delete from pgq.event_1").await?;
+        writer.batch_execute("begin isolation level repeatable read; select count(*) from t").await?;
+        for step in [
+            "update pgq.queue set queue_rotation_period = '0'",
+            "select pgq.ticker()",
+            "select pgq.maint_rotate_tables_step1('q')",
+            "select pgq.maint_rotate_tables_step2()",
+        ] {
+            admin.batch_execute(step).await?;
+        }
+        let key = if *form == "generic" {
+            "update t set v = 7 where id = 1"
+        } else {
+            "update t set id = 7 where id = 1"
+        };
+        writer
+            .batch_execute(&format!("insert into t values (3, 4, 5); update t set v = 6 where id = 3; {key}; delete from t where id = 2; commit"))
+            .await
+            .with_context(|| form.to_string())?;
+        let events: i64 = admin.query_one("select count(*) from pgq.event_1", &[]).await?.get(0);
+        ensure!(events == if *form == "generic" { 4 } else { 5 }, "{form}: {events}");
+        admin.batch_execute("delete from pgq.event_1").await?;
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_kept_prepared_statement_writes_what_the_table_is_now() -> Result<()> {
     let (db, admin) = database().await?;

@@ -68,10 +68,10 @@ async fn events(connection: &Connection) -> Result<Vec<String>> {
 
 /// Damage, and a part of the problem that is found for it.
 const REPAIRABLE: &[(&str, &str)] = &[
-    ("drop function pgq._insert_tree_0(text, timestamptz, text, text, text, text, text, text)", "do not lead to the code"),
+    ("drop function pgq._insert_tree_0(text, timestamptz, text, text, text, text, text, text, bigint)", "do not lead to the code"),
     ("do $$ begin execute (select 'drop function ' || oid::regprocedure from pg_proc
        where proname = '_insert_leaf_' || (hashtext('q3') & 1)); end $$", "which inserts its events"),
-    ("grant execute on function pgq._insert_leaf_0(text, timestamptz, text, text, text, text, text, text) to public", "open to everybody"),
+    ("grant execute on function pgq._insert_leaf_0(text, timestamptz, text, text, text, text, text, text, bigint) to public", "open to everybody"),
     ("drop sequence pgq.event_2_state_seq", "does not exist"),
     ("select setval('pgq.event_2_state_seq', 4)", "its row 0"),
     ("select setval('pgq.event_2_state_seq', 2305843009213693952 + txid_current() + 1000000)", "its row 0"),

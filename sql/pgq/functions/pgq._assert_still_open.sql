@@ -44,8 +44,11 @@ $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
 create or replace function pgq._capture_event(
     i_queue text, i_number int8, i_type text, i_data text, i_extra1 text, i_extra2 text)
 returns void as $$
--- pgq.insert_event_raw for generated capture: where the event is not the usual one, or its code has no table for the state of the queue.
+-- Writes an event of generated capture that is not the usual one, or whose code has no table for the state of the queue.
+--
+-- Parameters:
+--      i_number    - where it has been drawn; null: the next
 begin
-    perform pgq.insert_event_raw(i_queue, i_number, now(), null, null, i_type, i_data, i_extra1, i_extra2, null, null);
+    perform pgq._insert_tree_0(i_queue, now(), i_type, i_data, i_extra1, i_extra2, null, null, i_number);
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;

@@ -62,7 +62,7 @@ begin
     plain := coalesce(_t.plain, false);
     present_day := _t.function is null or form = 'statement'
         or _t.after & 24 = 0 and (_t.before or _t.late or _operations !~ '[UD]')
-        or _t.function !~ '^_capture_' and (_t.before or 'deny' = any (args));
+        or _t.function !~ '^_capture_' and (_t.before or 'deny' = any (args[2:]));
     good := coalesce(_c.lost_since is null and _t.enabled and _c.function_name = _t.function
                      and (form = 'statement'
                           or (_operations !~ 'I' or _t.after & 4 <> 0)

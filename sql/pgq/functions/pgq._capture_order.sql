@@ -59,14 +59,15 @@ declare
     _old pg_catalog.text;
 begin
     if (pg_catalog.current_setting('skytools.message', true) operator(pg_catalog.=) _message) is not true then
+        -- Everybody can write there, and this runs as the owner of PgQ: no name is taken from it as it is.
         foreach _old in array coalesce(pg_catalog.string_to_array(pg_catalog.current_setting('skytools.filled', true), ' '), '{}') loop
-            perform pg_catalog.set_config(_old, '', true) where _old operator(pg_catalog.<>) '';
+            perform pg_catalog.set_config(pg_catalog.concat('skytools.order_', _old), '', true) where _old operator(pg_catalog.~) '^[0-9]{1,3}$';
         end loop;
         perform pg_catalog.set_config('skytools.message', _message, true), pg_catalog.set_config('skytools.filled', '', true);
     end if;
     _kept := pg_catalog.current_setting(_setting, true);
     if (_kept operator(pg_catalog.<>) '') is not true then
-        perform pg_catalog.set_config('skytools.filled', pg_catalog.concat(pg_catalog.current_setting('skytools.filled', true), ' ', _setting), true);
+        perform pg_catalog.set_config('skytools.filled', pg_catalog.concat(pg_catalog.current_setting('skytools.filled', true), ' ', pg_catalog.split_part(_setting, '_', 2)), true);
     else
         _run := pg_catalog.split_part(pg_catalog.split_part(_kept, _key, 2), '>', 1);
         if _run operator(pg_catalog.<>) '' then

@@ -84,12 +84,12 @@ begin
     end if;
 
     if _key_changed or i_op = 'DELETE' then
-        perform pgq.insert_event_raw(i_queue, i_numbers[1], now(), null, null, 'D:' || _p.key_text, _old, _extra, null, null, null);
+        perform pgq._capture_event(i_queue, i_numbers[1], 'D:' || _p.key_text, _old, _extra, null);
     end if;
     if i_op <> 'DELETE' then
-        perform pgq.insert_event_raw(i_queue, i_numbers[case when _key_changed then 2 else 1 end], now(), null, null,
-                                     case when _key_changed then 'I' else "left"(i_op, 1) end || ':' || _p.key_text, _new, _extra,
-                                     case when _o.backup and i_op = 'UPDATE' and not _key_changed then _old end, null, null);
+        perform pgq._capture_event(i_queue, i_numbers[case when _key_changed then 2 else 1 end],
+                                   case when _key_changed then 'I' else "left"(i_op, 1) end || ':' || _p.key_text, _new, _extra,
+                                   case when _o.backup and i_op = 'UPDATE' and not _key_changed then _old end);
     end if;
     perform pgq._capture_heal(i_queue, i_function, i_table);
 end;

@@ -20,6 +20,9 @@ declare
     _sequence text := (select q.queue_event_seq from pgq.queue q where q.queue_name = i_args[1]);
     -- otherwise what pg_trigger shows may be the past: triggers that are gone, or have been made anew
     _present boolean := current_setting('transaction_isolation') = 'read committed';
+    _deny boolean := 'deny' = any (i_args[2:]);
+    -- ENABLE ALWAYS is somebody's wish, for all of them
+    _always boolean := exists (select 1 from pg_trigger t where t.tgrelid = i_table and t.tgname in (i_trigger, '~' || i_trigger, '!' || i_trigger) and t.tgenabled = 'A');
 begin
     if i_form <> 'statement' and octet_length(i_trigger) > 62 then
         raise exception 'capture needs several triggers: the name % is too long for them', i_trigger
@@ -29,9 +32,9 @@ begin
         perform pgq._capture_drop_triggers(i_table, i_trigger, i_form);
         for _part in
             select * from (values
-                (i_trigger, 'after', case when 'deny' = any (i_args) and i_form = 'generic' then '{insert,update,delete}' else '{insert}' end, ''),
+                (i_trigger, 'after', case when _deny and i_form = 'generic' then '{insert,update,delete}' else '{insert}' end, ''),
                 ('~' || i_trigger, 'before', case i_form when 'row' then '{update,delete}' else '{}' end, ''),
-                ('!' || i_trigger, 'after', case when i_form = 'row' then '{update}' when 'deny' = any (i_args) then '{}' else '{update,delete}' end,
+                ('!' || i_trigger, 'after', case when i_form = 'row' then '{update}' when _deny then '{}' else '{update,delete}' end,
                  case i_form
                  when 'row' then format('when (case when current_setting(%L, true) <> '''' then pgq._capture_number(%L, old.tableoid, old.ctid, %L::regclass) end)', 'skytools.late' || i_function, i_function, _sequence)
                  else format('when (pgq._trigger_number(%L, %L, old.tableoid, old.ctid, %s))', i_args[1], pgq._trigger_which(i_function, i_args),
@@ -53,11 +56,10 @@ begin
                    and case when t.tgqual is null then _part.condition = ''
                             when i_form = 'generic' then strpos(pg_get_expr(t.tgqual, t.tgrelid), pgq._trigger_which(i_function, i_args)) > 0 else _part.condition <> '' end
                    and t.tgattr::text = '' and t.tgconstraint = 0
-                   -- ALWAYS is somebody's wish
-                   and t.tgenabled in ('O', 'A')) then
+                   and t.tgenabled = case when _always then 'A' else 'O' end) then
                 execute format('create or replace trigger %I %s %s on %s for each row %s execute function pgq.%I(%s)',
                                _part.name, _part.time, _events, _name, _part.condition, i_function, _args);
-                execute format('alter table %s enable trigger %I', _name, _part.name);
+                execute format('alter table %s enable %s trigger %I', _name, case when _always then 'always' else '' end, _part.name);
             end if;
         end loop;
         if i_form = 'row' and pgq._capture_follower(i_table, i_function) is not null then

@@ -17,13 +17,21 @@ returns boolean as $$
 --                    that move, too, without system columns
 -- Returns:
 --      true: the trigger fires
+-- Errors:
+--      serialization_failure: the queue is younger than the snapshot of this transaction
 declare
     _q record;
     _name name;
     _context text;
 begin
-    select q.queue_id, q.queue_event_seq::regclass as sequence into _q from pgq.queue q where q.queue_name = i_queue;
+    -- A row of a foreign table, or of the root of partitions while it moves, has no place.
+    if pgq._capture_order_offset(i_version) = 0 then
+        return true;
+    end if;
+    select q.queue_id, q.queue_data_pfx || '_state_seq' as state, q.queue_event_seq::regclass as sequence into _q from pgq.queue q where q.queue_name = i_queue;
     if found then
+        -- all writers lock this sequence first, see pgq.drop_queue
+        perform pg_sequence_last_value(_q.state::regclass);
         _name := concat('_', _q.queue_id, '_', i_which);
         if coalesce(age(i_xmin) <= 0, true) then
             get diagnostics _context = pg_context;
@@ -33,6 +41,9 @@ begin
             end if;
         end if;
         perform pgq._capture_remember(_name, i_table, i_version, 'C', array[nextval(_q.sequence)]);
+    elsif current_setting('transaction_isolation') <> 'read committed' then
+        raise serialization_failure using
+            message = format('there is no queue %L, or it was created after the snapshot of this transaction was taken', i_queue), hint = 'Run the transaction again.';
     end if;
     return true;
 end;
@@ -69,10 +80,7 @@ declare
                                                   case i_op when 'INSERT' then 'I' else 'C' end, q.queue_event_seq::regclass))[1]
                        from pgq.queue q where q.queue_name = i_queue);
 begin
-    if _number is null then
-        return pgq.insert_event(i_queue, $6, $7, $8, $9, $10, $11);
-    end if;
-    return pgq.insert_event_raw(i_queue, _number, now(), null, null, $6, $7, $8, $9, $10, $11);
+    return pgq._insert_tree_0(i_queue, now(), $6, $7, $8, $9, $10, $11, _number);
 end;
 $$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp;
 

@@ -15,7 +15,7 @@ returns bigint as $$
 --      pgq._insert_tree_0
 declare
     -- NOT NULL: generated code that neither writes the event nor raises an error must not pass for one that does
-    _id bigint not null := pgq._insert_tree_0($1, pg_catalog.now(), $2, $3, $4, $5, $6, $7);
+    _id bigint not null := pgq._insert_tree_0($1, pg_catalog.now(), $2, $3, $4, $5, $6, $7, null);
 begin
     return _id;
 end;

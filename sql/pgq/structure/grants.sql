@@ -59,14 +59,17 @@ begin
         end loop;
     end loop;
 
-    -- Whoever was given pgq.insert_event apart from these roles writes by the generic triggers as well.
-    for _grantee in
-        select distinct pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee))
-          from pg_catalog.pg_proc p, pg_catalog.aclexplode(p.proacl) a
-         where p.oid = 'pgq.insert_event(text,text,text,text,text,text,text)'::pg_catalog.regprocedure
-           and a.privilege_type = 'EXECUTE' and a.grantee <> all (array[0, p.proowner])
+    -- Whoever has pgq.insert_event, apart from these roles, writes by the generic triggers as well, and nobody else.
+    for _g in
+        with given as (
+            select distinct p.proname, pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) as grantee
+              from pg_catalog.pg_proc p, pg_catalog.aclexplode(p.proacl) a
+             where p.pronamespace = 'pgq'::pg_catalog.regnamespace and p.pronargs <> 3 and p.proname in ('insert_event', '_trigger_event')
+               and a.privilege_type = 'EXECUTE' and a.grantee <> all (array[0, p.proowner]))
+        select g.grantee, pg_catalog.bool_or(g.proname = 'insert_event') as writes from given g group by g.grantee
     loop
-        execute pg_catalog.format('grant execute on function pgq._trigger_event(text, text, oid, tid, text, text, text, text, text, text, text) to %s', _grantee);
+        execute pg_catalog.format('%s execute on function pgq._trigger_event(text, text, oid, tid, text, text, text, text, text, text, text) %s %s',
+                                  case when _g.writes then 'grant' else 'revoke' end, case when _g.writes then 'to' else 'from' end, _g.grantee);
     end loop;
 
     for _g in

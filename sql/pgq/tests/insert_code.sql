@@ -19,7 +19,7 @@ begin
 end;
 $$ language plpgsql;
 create function pg_temp.direct(q text) returns bigint as $$
-    select pgq._insert_tree_0(q, now(), 't', 'd', null, null, null, null);
+    select pgq._insert_tree_0(q, now(), 't', 'd', null, null, null, null, null);
 $$ language sql volatile set test.direct = 'on';
 
 select pg_temp.same('no queue yet', pg_temp.direct('q')::text, null);

@@ -67,6 +67,18 @@ do $$ declare _ids int8[] := array(select ev_id from pgq.event_template); _e tex
 end $$;
 drop trigger "!more" on t;
 
+-- a change locks first what every writer locks first: pgq.drop_queue waits for it
+begin; select pgq._trigger_number('q', 'w', 't'::regclass, '(0,1)', '3') as ok \gset
+do $$ begin assert exists (select from pg_locks where pid = pg_backend_pid() and relation = 'pgq.event_1_state_seq'::regclass); end $$; rollback;
+-- a row without a place, as those of foreign tables, gets the next number
+select last_value as was from pgq.event_1_id_seq \gset
+select pgq._trigger_number('q', 'w', 't'::regclass, '(4294967295,0)', '3') as ok \gset
+select last_value = :was as same from pgq.event_1_id_seq \gset
+\if :same
+\else
+    select 1 / 0;
+\endif
+
 -- another queue has its own numbers
 select pgq.create_queue('q2'); select pgq.capture_table('q2', 't', 'form=generic', 'when=id <> 2') = 'generic' as ok \gset
 insert into t values (1, 1, 'a'), (2, 2, 'b'); update t set u = u + 10; delete from t where id = 2; update t set v = 'x';
@@ -128,4 +140,32 @@ grant execute on function pgq.insert_event(text, text, text, text, text, text, t
 \ir ../structure/grants.sql
 set role writer; insert into t values (7, 7, 'w'); update t set v = 'x' where id = 7; delete from t where id = 7; reset role;
 do $$ declare _e text[] := events(); begin assert _e = array['I:id id=7&u=7&v=w', 'U:id id=7&u=7&v=x', 'D:id id=7&u=7&v=x'], _e::text; end $$;
-revoke all on function pgq.insert_event(text, text, text, text, text, text, text), pgq._trigger_event(text, text, oid, tid, text, text, text, text, text, text, text) from writer; revoke all on t from writer; drop role writer;
+revoke all on function pgq.insert_event(text, text, text, text, text, text, text) from writer;
+\ir ../structure/grants.sql
+do $$ begin assert not has_function_privilege('writer', 'pgq._trigger_event(text, text, oid, tid, text, text, text, text, text, text, text)', 'execute'); end $$;
+revoke all on t from writer; drop role writer;
+
+-- two triggers of one queue: each finds its own numbers, of the insert before those of the update
+select pgq.uncapture_table('q', 't') > 0 as ok \gset
+select pgq.capture_table('q', 't', 'form=generic', 'trigger=a', 'tgflags=UD', 'ev_extra2=''a'''), pgq.capture_table('q', 't', 'form=generic', 'trigger=b', 'ev_extra2=''b''') \g /dev/null
+select pgq.uncapture_table('q', 'child') > 0 as ok \gset
+delete from t; select events() is not null as ok \gset
+insert into t values (1, 1, 'x') returning done('update t set v = ''y''') \g /dev/null
+do $$ declare _e text[] := events(); begin
+    assert (select array_agg(left(e, 1) order by nr) from unnest(_e) with ordinality u (e, nr) where e ~ ' b$') = '{I,U}' and cardinality(_e) = 3, _e::text;
+end $$;
+select pgq.uncapture_table('q', 't') > 0 as ok \gset
+-- ENABLE ALWAYS goes on to all of them
+create table always (id int primary key, v text); create trigger _londiste_q after insert or update or delete on always for each row execute function pgq.logutriga('q');
+alter table always enable always trigger _londiste_q; select pgq.capture_table('q', 'always', 'form=generic') = 'generic' as ok \gset
+do $$ begin assert (select string_agg(concat_ws(' ', tgname, tgenabled), ',' order by tgname) from pg_trigger where tgrelid = 'always'::regclass and tgname ~ 'londiste_q$') = '!_londiste_q A,_londiste_q A'; end $$;
+select pgq.capture_table('q', 'always') = 'row' as ok \gset
+do $$ begin assert (select string_agg(concat_ws(' ', tgname, tgenabled), ',' order by tgname) from pg_trigger where tgrelid = 'always'::regclass and tgname ~ 'londiste_q$') = '!_londiste_q A,_londiste_q A,~_londiste_q A'; end $$;
+-- nobody but its owner runs what is written in settings
+create role nobody_at_all; set application_name = 'seen'; set role nobody_at_all;
+do $$ begin
+    perform set_config('skytools.message', 'x', true), set_config('skytools.filled', 'application_name x.y role 7', true), set_config('skytools.order_7', 'x', true);
+    perform pgq._trigger_number('q', 'w', 0, '(0,1)', '3');
+    assert current_setting('application_name') = 'seen' and current_setting('skytools.order_7') = '';
+end $$;
+reset role; drop role nobody_at_all;

@@ -243,7 +243,7 @@ begin
     end if;
     _ev[3] := _p.table_text;
     if _p.backup and tg_op operator(pg_catalog.=) 'UPDATE' then
-        _ev[4] := case '@KIND@' when 'jsontriga' then pgq._trigger_json(_p, _old)
+        _ev[4] := case when '@KIND@' operator(pg_catalog.=) 'jsontriga' then pgq._trigger_json(_p, _old)
                                 else pgq._trigger_urlenc(_p.pairs, _p.label, _p.role, _old) end;
     end if;
 
@@ -291,7 +291,7 @@ begin
     -- where the event has a number already
     if tg_when operator(pg_catalog.=) 'AFTER' and tg_level operator(pg_catalog.=) 'ROW' and pgq._trigger_numbered()
        and (tg_op operator(pg_catalog.<>) 'INSERT' or new.xmax operator(pg_catalog.<>) '0'::pg_catalog.xid) then
-        perform pgq._trigger_event(_p.queue, pgq._trigger_which('@KIND@', tg_argv), tg_relid, case tg_op when 'INSERT' then new.ctid else old.ctid end, tg_op,
+        perform pgq._trigger_event(_p.queue, pgq._trigger_which('@KIND@', tg_argv), tg_relid, case when tg_op operator(pg_catalog.=) 'INSERT' then new.ctid else old.ctid end, tg_op,
                                    _ev[1], _ev[2], _ev[3], _ev[4], _ev[5], _ev[6]);
     else
         perform pgq.insert_event(_p.queue, _ev[1], _ev[2], _ev[3], _ev[4], _ev[5], _ev[6]);
