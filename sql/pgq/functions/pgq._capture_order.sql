@@ -72,7 +72,7 @@ begin
         _run := pg_catalog.split_part(pg_catalog.split_part(_kept, _key, 2), '>', 1);
         if _run operator(pg_catalog.<>) '' then
             _r := pg_catalog.string_to_array(pg_catalog.translate(_run, '+=*', ',,,'), ',');
-            _distance := coalesce(nullif(_r[4], 0), i_numbers[1] operator(pg_catalog.-) _r[3]);
+            _distance := case when _r[4] operator(pg_catalog.=) 0 then i_numbers[1] operator(pg_catalog.-) _r[3] else _r[4] end;
             if _offset operator(pg_catalog.=) (_r[1] operator(pg_catalog.+) _r[2]) and _second operator(pg_catalog.=) _r[5]
                and i_numbers[1] operator(pg_catalog.=) (_r[3] operator(pg_catalog.+) (_r[2] operator(pg_catalog.*) _distance)) then
                 perform pg_catalog.set_config(_setting, pg_catalog.replace(_kept, pg_catalog.concat(_key, _run, '>'),

@@ -196,3 +196,25 @@ insert into e values (1, 1, 1); alter table e drop column a; update e set b = 2;
 do $$ declare _e text[] := events(); begin
     assert _e = array['I:id id=1&a=1&b=1 public.e', 'U:id id=1&b=2 public.e', 'U:id id=1&c=3 public.e', 'D:k k=1&c=3 public.e', 'I:k k=5&c=3 public.e'], _e::text;
 end $$;
+
+-- what keeps and finds numbers runs with the caller's search_path and as the owner of PgQ: no operator is looked up there
+create schema evil;
+do $$ declare _o record; begin
+    for _o in select o.oid, o.oprname, format_type(o.oprleft, null) as l, format_type(o.oprright, null) as r, format_type(o.oprresult, null) as res
+                from pg_operator o where o.oprnamespace = 'pg_catalog'::regnamespace and o.oprkind = 'b'
+                 and o.oprleft in ('int8'::regtype, 'int4'::regtype, 'text'::regtype, 'oid'::regtype, 'tid'::regtype) and o.oprright in ('int8'::regtype, 'int4'::regtype, 'text'::regtype, 'oid'::regtype, 'tid'::regtype)
+    loop
+        execute format('create function evil.f%s(%s, %s) returns %s language plpgsql as %L', _o.oid, _o.l, _o.r, _o.res, 'begin raise ''evil was called''; end');
+        execute format('create operator evil.%s (function = evil.f%s, leftarg = %s, rightarg = %s)', _o.oprname, _o.oid, _o.l, _o.r);
+    end loop;
+end $$;
+set search_path = evil, pg_catalog;
+do $$ begin
+    for n in pg_catalog.int4pl(0, 1) .. 5 loop
+        perform pgq._capture_remember('_capture_1', 'public.t'::pg_catalog.regclass, pg_catalog.format('(0,%s)', n)::pg_catalog.tid, 'U', array[pg_catalog.nextval('pgq.event_1_id_seq')]);
+        perform pgq._capture_numbers('_capture_1', 'public.t'::pg_catalog.regclass, pg_catalog.format('(0,%s)', n)::pg_catalog.tid, 'U', 'pgq.event_1_id_seq');
+        perform pgq._capture_first('_capture_1', 'public.t'::pg_catalog.regclass, pg_catalog.format('(0,%s)', n)::pg_catalog.tid, 'pgq.event_1_id_seq'), pgq._capture_leave_to_after('_capture_1', 'public.t'::pg_catalog.regclass, '(0,1)');
+    end loop;
+end $$;
+insert into public.t values (90, 90, 'a'); update public.t set u = 91 where public.t.id operator(pg_catalog.=) 90; delete from public.t;
+reset search_path;
