@@ -36,12 +36,12 @@ pub fn run(settings: &Settings) -> Result<()> {
     ground::ours(&cluster, "statement", &[Module::Pgq])?;
     ground::ours(&cluster, "generic", &[Module::Pgq])?;
     cluster.create_database("plain")?;
-    let generic = "create trigger capture after insert or update or delete on {t} for each row execute function pgq.logutriga('q')";
+    let by_hand = "create trigger capture after insert or update or delete on {t} for each row execute function pgq.logutriga('q')";
     let kinds = [
         Kind {
             db: "orig",
             name: format!("{original} logutriga"),
-            trigger: generic.into(),
+            trigger: by_hand.into(),
             target: [None; 5],
         },
         Kind { db: "plain", name: "no trigger".into(), trigger: String::new(), target: [None; 5] },
@@ -60,7 +60,7 @@ pub fn run(settings: &Settings) -> Result<()> {
         Kind {
             db: "generic",
             name: format!("{ours} generic logutriga"),
-            trigger: generic.into(),
+            trigger: "select pgq.capture_table('q', '{t}', 'form=generic')".into(),
             target: [None; 5],
         },
     ];
