@@ -11,37 +11,12 @@ end $$;
 begin; select pgq.capture_table('q', 't', 'form=generic') = 'generic' as ok \gset
 do $$ begin assert not exists (select 1 from pg_locks where pid = pg_backend_pid() and relation = 't'::regclass and mode = 'AccessExclusiveLock'); end $$; commit;
 
--- an insert whose row is changed before it is written: by a trigger, by a function, in a savepoint
-create trigger "A" after insert on t for each row execute function act($$ update t set v = v || '!' where id = $1 or id = $1 + 1; insert into child values ($1) $$);
-insert into t select n, n, 'v' from generate_series(1, 3) n;
-do $$ declare _e text[] := events(); begin
-    assert _e = array['I:id id=1&u=1&v=v', 'U:id id=1&u=1&v=v%21', 'I:id id=2&u=2&v=v', 'U:id id=2&u=2&v=v%21', 'U:id id=2&u=2&v=v%21%21', 'I:id id=3&u=3&v=v', 'U:id id=3&u=3&v=v%21', 'U:id id=3&u=3&v=v%21%21'], _e::text;
-end $$;
-drop trigger "A" on t; truncate child;
-create function undone(_sql text) returns int language plpgsql as $$ begin begin execute _sql; raise division_by_zero; exception when division_by_zero then return 1; end; end $$;
-create function done(_sql text) returns int language plpgsql as $$ begin begin execute _sql; return 1; exception when division_by_zero then return 0; end; end $$;
+\ir order.psql
+-- numbers that a savepoint takes with it
 delete from t; select events() is not null as ok \gset
 begin; insert into t values (1, 1, 'a'), (2, 2, 'b') returning case id when 1 then undone('update t set v = ''x''') + done('update t set u = 7, v = ''y'' where id = 1') + undone('delete from t') end \g /dev/null
 savepoint s; update t set v = 'lost'; rollback to s; update t set v = 'z' where id = 1; commit;
 do $$ declare _e text[] := events(); begin assert _e = array['I:id id=1&u=1&v=a', 'U:id id=1&u=7&v=y', 'I:id id=2&u=2&v=b', 'U:id id=1&u=7&v=z'], _e::text; end $$;
--- what it leaves is taken by another row
-delete from t; select events() is not null as ok \gset
-insert into t values (1, 1, 'a'), (2, 2, 'b') returning case id when 2 then done('update t set u = 5 where id = 1; insert into t values (3, 1, ''c''); delete from t where id = 2; insert into t values (2, 9, ''d'')') end \g /dev/null
-do $$ declare _e text[] := events(); begin
-    assert _e = array['I:id id=1&u=1&v=a', 'U:id id=1&u=5&v=a', 'I:id id=3&u=1&v=c', 'I:id id=2&u=2&v=b', 'D:id id=2&u=2&v=b', 'I:id id=2&u=9&v=d'], _e::text;
-end $$;
--- the same places of the table after TRUNCATE
-delete from t; select events() is not null as ok \gset
-do $$ declare _n int; begin
-    insert into t values (1, 1, 'a'); update t set v = 'b'; truncate t cascade;
-    insert into t values (2, 2, 'c') returning done('select 1 from t where id = 2 for update') into _n;
-    insert into t values (3, 3, 'd'); update t set v = 'e' where id = 3; delete from t where id = 3; truncate t cascade;
-    insert into t values (4, 4, 'f') returning done('select 1 from t where id = 4 for update') into _n;
-end $$;
-do $$ declare _e text[] := events(); begin
-    assert array(select rtrim(split_part(e, '&', 1)) from unnest(_e) e)
-         = '{I:id id=1,U:id id=1,R,I:id id=2,I:id id=3,U:id id=3,D:id id=3,R,I:id id=4}', _e::text;
-end $$;
 
 -- a change made by a trigger while the outer statement still has events to write: the same row, a freed value, a deleted key
 create function inner_changes() returns trigger language plpgsql as $$ begin

@@ -80,12 +80,11 @@ async fn plan(
         columns(&nodes.local, &dest).await.map_err(|e| e.context(format!("looking for table {dest}")))?;
     let key_columns = match &local {
         Some(local) => {
-            let listed = || candidates.open.iter().any(|c| c == name);
             // partitioned ones are taken by name, "missing" lists their partitions
             if nodes.is_root()
                 && dest == name
                 && !args.force
-                && !listed()
+                && !candidates.open.iter().any(|c| c == name)
                 && kind(&nodes.local, &dest).await?.as_deref() != Some("p")
             {
                 return Err(not_listed(session, nodes, name).await?);
