@@ -128,12 +128,13 @@ fn conditions(key: &[(usize, &Column)], is_null: &dyn Fn(usize) -> bool, params:
         if i > 0 {
             sql.push_str(" and ");
         }
-        sql.push_str(&quote::ident(&column.name));
+        let name = quote::ident(&column.name);
         if is_null(*index) {
-            sql.push_str(" is null");
+            sql.push_str(&format!("{name} is null"));
         } else {
             params.push(*index);
-            sql.push_str(&format!(" {} ${}::{}", column.equals, params.len(), column.type_sql));
+            let (name, equals) = (column.compared(&name), &column.equals);
+            sql.push_str(&format!("{name} {equals} ${}::{}", params.len(), column.key_type()));
         }
     }
     sql
@@ -162,11 +163,11 @@ pub fn plan(
             let condition = conditions(&present.key, is_null, &mut params);
             let sql = format!("delete from {}{} where {condition}", only(table), table.sql);
             let several = match present.key[..] {
-                [(index, column)] if !is_null(index) => {
-                    let name = quote::ident(&column.name);
+                [(index, column)] if !is_null(index) && column.listable => {
+                    let name = column.compared(&quote::ident(&column.name));
                     let head =
                         format!("delete from {}{} where {name} {}", only(table), table.sql, column.equals);
-                    Some(Several::Delete(head, column.type_sql.clone()))
+                    Some(Several::Delete(head, column.key_type().to_owned()))
                 }
                 _ => None,
             };
@@ -280,6 +281,34 @@ mod tests {
         assert_eq!(several, "delete from only public.t where id = any (array[$1::bigint, $2::bigint])");
         assert!(make(Op::Delete, &["id", "note"], &["id", "note"]).unwrap().for_rows(2).is_none());
         assert!(!make(Op::Update, &["id", "note"], &["id"]).unwrap().takes_several());
+    }
+
+    #[test]
+    fn no_array_lists_keys_that_are_arrays() {
+        let mut key = column("id", "integer[]");
+        key.listable = false;
+        let table = TableShape::from_parts("public.t", 1, false, vec![key], Vec::new());
+        let plan = carried(&table, Op::Delete, &["id"], &["id"]).unwrap().unwrap();
+        assert_eq!(normal(&plan.sql), "delete from only public.t where id = $1::integer[]");
+        assert!(!plan.takes_several());
+    }
+
+    #[test]
+    fn both_sides_are_compared_as_the_type_that_the_operator_takes() {
+        let mut key = column("id", "public.kinds");
+        key.compared_as = Some("public.kind".to_owned());
+        let columns = vec![key, column("note", "text")];
+        let table = TableShape::from_parts("public.t", 1, false, columns, Vec::new());
+        let update = carried(&table, Op::Update, &["id", "note"], &["id"]).unwrap().unwrap();
+        assert_eq!(
+            normal(&update.sql),
+            "update only public.t set note = $1 where id::public.kind = $2::public.kind"
+        );
+        let delete = carried(&table, Op::Delete, &["id"], &["id"]).unwrap().unwrap();
+        assert_eq!(
+            normal(&delete.for_rows(2).unwrap()),
+            "delete from only public.t where id::public.kind = any (array[$1::public.kind, $2::public.kind])"
+        );
     }
 
     #[test]

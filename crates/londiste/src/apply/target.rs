@@ -11,8 +11,11 @@ const RELATION: &str = "select c.oid, c.relkind::text, c.relreplident::text from
      join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
      where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p', 'f', 'v', 'm')";
 
-/// Columns with the facts that decide how a value is written, compared and transferred. `eq_schema` and `eq_name` name
-/// the equality of the type's default btree operator class; the base type of a domain decides.
+/// Columns with the facts that decide how a value is written, compared and transferred; the base type of a domain decides.
+/// `eq` is the equality of the type's default btree operator class; or else that of all such types (`poly`), or of the
+/// default class that a unique index has found for the column, which may be that of a type to which the column's is
+/// coerced; or else of its default hash class. `other`: there is an operator for just this type which the name alone might
+/// find instead.
 const COLUMNS: &str = "with recursive col as ( \
        select a.attnum, a.attname::text as name, a.atttypid as typid, a.atttypid as base, a.attgenerated::text as generated, \
               a.attidentity::text as identity, pg_catalog.format_type(a.atttypid, -1) as type_name, \
@@ -25,18 +28,33 @@ const COLUMNS: &str = "with recursive col as ( \
        union all \
        select b.attnum, t.typbasetype from based b join pg_catalog.pg_type t on t.oid = b.base where t.typtype = 'd') \
      select col.name, col.typid, bt.oid, col.type_name, col.full_type, col.generated, col.identity, col.deterministic, \
-            bt.typtype::text, eq.nspname::text, eq.oprname::text \
+            bt.typtype::text, eq.nspname::text, eq.oprname::text, \
+            case when bt.typtype = 'e' and bt.oid <> col.typid then pg_catalog.format_type(bt.oid, -1) end, \
+            ct.typarray <> 0, \
+            exists (select 1 from pg_catalog.pg_operator x \
+                     where x.oprname = '=' and x.oprnamespace <> 'pg_catalog'::regnamespace \
+                       and x.oprleft = x.oprright and x.oprleft in (col.typid, bt.oid)) as other \
        from col \
        join based on based.attnum = col.attnum \
        join pg_catalog.pg_type bt on bt.oid = based.base and bt.typtype <> 'd' \
+       join pg_catalog.pg_type ct on ct.oid = case when bt.typtype = 'e' then bt.oid else col.typid end \
+       cross join lateral (select 'pg_catalog.' || case bt.typtype when 'e' then 'anyenum' when 'c' then 'record' \
+              when 'r' then 'anyrange' when 'm' then 'anymultirange' \
+              else case when bt.typelem <> 0 and bt.typlen = -1 then 'anyarray' end end as name) poly \
        left join lateral ( \
          select n.nspname, o.oprname from pg_catalog.pg_opclass oc \
-           join pg_catalog.pg_am am on am.oid = oc.opcmethod and am.amname = 'btree' \
+           join pg_catalog.pg_am am on am.oid = oc.opcmethod and am.amname in ('btree', 'hash') \
            join pg_catalog.pg_amop ao on ao.amopfamily = oc.opcfamily and ao.amoplefttype = oc.opcintype \
-                and ao.amoprighttype = oc.opcintype and ao.amopstrategy = 3 \
+                and ao.amoprighttype = oc.opcintype and ao.amopstrategy = case am.amname when 'btree' then 3 else 1 end \
            join pg_catalog.pg_operator o on o.oid = ao.amopopr \
            join pg_catalog.pg_namespace n on n.oid = o.oprnamespace \
-          where oc.opcdefault and oc.opcintype = bt.oid limit 1) eq on true \
+          where oc.opcdefault \
+            and (oc.opcintype in (bt.oid, pg_catalog.to_regtype(poly.name)::oid) \
+                 or bt.oid >= 16384 and oc.oid in ( \
+                      select k.class from pg_catalog.pg_index i \
+                       cross join lateral unnest(i.indclass::oid[], i.indkey::int2[]) with ordinality as k(class, attnum, nr) \
+                       where i.indrelid = $1 and i.indisunique and k.attnum = col.attnum and k.nr <= i.indnkeyatts)) \
+          order by am.amname, oc.opcintype <> bt.oid limit 1) eq on true \
       order by col.attnum";
 
 /// Primary key columns in index order.
@@ -85,8 +103,24 @@ pub struct Column {
     pub identity_always: bool,
     /// Whether equal values may differ in text (numeric, citext, a non-deterministic collation, …).
     pub inexact: bool,
-    /// The equality operator as SQL.
+    /// The equality operator as SQL, as the type's index has it.
     pub equals: String,
+    /// The type of both sides of a comparison, as SQL, where the operator does not take the column's own.
+    pub compared_as: Option<String>,
+    /// Whether values can be listed in an array: there are none of arrays.
+    pub listable: bool,
+}
+
+impl Column {
+    /// The type as which a value is compared with the column, as SQL.
+    pub fn key_type(&self) -> &str {
+        self.compared_as.as_deref().unwrap_or(&self.type_sql)
+    }
+
+    /// The column, or another value of its type, as it stands in a comparison.
+    pub fn compared(&self, sql: &str) -> String {
+        self.compared_as.as_ref().map_or_else(|| sql.to_owned(), |of| format!("{sql}::{of}"))
+    }
 }
 
 /// A table as it is now.
@@ -135,6 +169,7 @@ impl TableShape {
             let base_oid: u32 = row.try_get(2)?;
             let deterministic: bool = row.try_get(7)?;
             let operator: (Option<&str>, Option<&str>) = (row.try_get(9)?, row.try_get(10)?);
+            let other: bool = row.try_get(13)?;
             columns.push(Column {
                 name: row.try_get(0)?,
                 type_oid,
@@ -146,11 +181,13 @@ impl TableShape {
                 identity_always: row.try_get::<_, &str>(6)? == "a",
                 inexact: !deterministic || !EXACT.iter().any(|t| t.oid() == base_oid),
                 equals: match operator {
-                    (Some(schema), Some(name)) if schema != "pg_catalog" => {
+                    (Some(schema), Some(name)) if schema != "pg_catalog" || name != "=" || other => {
                         format!("operator({}.{name})", quote::ident(schema))
                     }
                     _ => "=".to_owned(),
                 },
+                compared_as: row.try_get(11)?,
+                listable: row.try_get(12)?,
             });
         }
         let key = client
@@ -208,6 +245,8 @@ pub(crate) mod tests {
             identity_always: false,
             inexact: false,
             equals: "=".to_owned(),
+            compared_as: None,
+            listable: true,
         }
     }
 

@@ -249,6 +249,8 @@ mod tests {
             identity_always: false,
             inexact: false,
             equals: "=".to_owned(),
+            compared_as: None,
+            listable: true,
         }
     }
 

@@ -45,8 +45,11 @@ pub async fn replace(
     // The target's primary key may have been built a moment ago, after `here` was read.
     let same = there.key.iter().map(|name| {
         let column = quote::ident(name);
-        let equals = here.column(name).map_or("=", |c| c.equals.as_str());
-        format!("t.{column} {equals} n.{column}")
+        let (t, n) = (format!("t.{column}"), format!("n.{column}"));
+        match here.column(name) {
+            Some(c) => format!("{} {} {}", c.compared(&t), c.equals, c.compared(&n)),
+            None => format!("{t} = {n}"),
+        }
     });
     let same = same.collect::<Vec<_>>().join(" and ");
     let table = &here.sql;
