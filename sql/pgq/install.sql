@@ -74,6 +74,7 @@
 \ir functions/pgq._capture_lost.sql
 \ir functions/pgq._capture_words.sql
 \ir functions/pgq._capture_order.sql
+\ir functions/pgq._capture_late.sql
 \ir functions/pgq._trigger_order.sql
 \ir functions/pgq._capture_postponed.sql
 \ir functions/pgq._capture_row_code.sql

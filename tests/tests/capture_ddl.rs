@@ -122,6 +122,113 @@ async fn writers_with_an_older_snapshot_follow_or_are_sent_back() -> Result<()> 
     Ok(())
 }
 
+/// A table that an older snapshot does not show at all, under a name that was another's.
+#[tokio::test]
+async fn writers_with_an_older_snapshot_are_sent_back_from_a_younger_table() -> Result<()> {
+    let (db, admin) = database().await?;
+    for form in FORMS {
+        table(&admin, form).await?;
+        let old = db.connect().await?;
+        old.batch_execute("begin isolation level repeatable read; select count(*) from pg_class").await?;
+        admin
+            .batch_execute(&format!(
+                "drop table t; create table t (id int primary key, w text); select pgq.capture_table('q', 't', 'form={form}'); truncate pgq.event_1_0"
+            ))
+            .await?;
+        for change in ["insert into t values (7, 'x')", "update t set w = 'y'", "delete from t"] {
+            old.batch_execute("savepoint s").await?;
+            match old.batch_execute(change).await {
+                Ok(()) => {}
+                Err(error) => {
+                    let code = error.code().map(|c| c.code().to_owned()).unwrap_or_default();
+                    ensure!(code == "40001", "{form}, {change}: {error:?}");
+                    old.batch_execute("rollback to s").await?;
+                }
+            }
+        }
+        old.batch_execute("commit; insert into t values (8, 'z')").await?;
+        let rows: i64 = admin.query_one("select count(*) from t", &[]).await?.get(0);
+        let events = events(&admin).await?;
+        let count = |kind: char| events.iter().filter(|e| e.starts_with(kind)).count();
+        ensure!(
+            i64::try_from(count('I') - count('D'))? == rows && rows > 0,
+            "{form}: {rows} rows, {events:?}"
+        );
+    }
+    Ok(())
+}
+
+/// What a snapshot does not show of a table, the AFTER triggers need not know: another BEFORE trigger, which changes rows or keeps changes back, and a unique
+/// index. Of sessions that never wrote the table, that have, and whose earlier transactions were alike.
+#[tokio::test]
+async fn an_older_snapshot_logs_what_younger_triggers_make_of_its_changes() -> Result<()> {
+    let (db, admin) = database().await?;
+    admin
+        .batch_execute(
+            "create function meddle() returns trigger language plpgsql as
+             $$ begin if tg_op = 'DELETE' then return case when old.id = 2 then old end; end if; new.v := 99; return case when new.id <> 3 then new end; end $$",
+        )
+        .await?;
+    const CHANGES: &str =
+        "update t set k2 = 7; delete from t where id in (2, 4); update t set id = 8 where id = 1";
+    let before = ["", "update t set v = v", "begin isolation level serializable; update t set v = v; commit"];
+    for level in ["repeatable read", "serializable"] {
+        for history in before {
+            table(&admin, "row").await?;
+            let writer = db.connect().await?;
+            admin.batch_execute("insert into t values (2, 2, 2), (3, 3, 3), (4, 4, 4)").await?;
+            writer.batch_execute(history).await?;
+            writer
+                .batch_execute(&format!("begin isolation level {level}; select count(*) from pg_class"))
+                .await?;
+            admin
+                .batch_execute(
+                    "truncate pgq.event_1_0; create unique index on t (v, id);
+                     create trigger \"~~last\" before update or delete on t for each row execute function meddle()",
+                )
+                .await?;
+            writer.batch_execute(&format!("{CHANGES}; commit")).await?;
+            let (seen, label) = (events(&admin).await?, format!("{level}, {history:?}"));
+            let right = [
+                "U:id id=1&k2=7&v=99",
+                "U:id id=2&k2=7&v=99",
+                "U:id id=4&k2=7&v=99",
+                "D:id id=2&k2=7&v=99",
+                "D:id id=1&k2=7&v=99",
+                "I:id id=8&k2=7&v=99",
+            ]
+            .map(|e| format!("{e} public.t"));
+            ensure!(seen == right, "{label}: {seen:?}");
+            // the next one sees it, and nothing gets lost; who may be sure refuses
+            writer
+                .batch_execute(&format!(
+                    "begin isolation level {level}; update t set k2 = 5 where id = 8; commit"
+                ))
+                .await?;
+            let seen = events(&admin).await?;
+            ensure!(seen == ["U:id id=8&k2=5&v=99 public.t"], "{label}, the next transaction: {seen:?}");
+            let refused = writer.batch_execute("update t set k2 = 6 where id = 8").await;
+            ensure!(
+                refused.is_err_and(|e| format!("{e:?}").contains("fires behind that of capture")),
+                "{label}"
+            );
+            // and it is gone
+            admin.batch_execute("drop trigger \"~~last\" on t").await?;
+            for level in [level, "read committed"] {
+                writer
+                    .batch_execute(&format!(
+                        "begin isolation level {level}; update t set k2 = k2 + 1; delete from t where id = 3; insert into t values (3, 3, 3); commit"
+                    ))
+                    .await?;
+            }
+            let seen = events(&admin).await?;
+            let kinds: String = seen.iter().map(|e| &e[..1]).collect();
+            ensure!(kinds == "UUUDIUUUDI", "{label}: {seen:?}");
+        }
+    }
+    Ok(())
+}
+
 /// Whoever captures a table in a transaction whose snapshot shows triggers that are gone gets new ones.
 #[tokio::test]
 async fn capture_put_on_by_an_older_snapshot_is_there() -> Result<()> {

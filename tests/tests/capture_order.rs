@@ -83,3 +83,137 @@ async fn a_changed_key_and_an_insert_do_as_well() -> Result<()> {
     )
     .await
 }
+
+/// What keeps the order stands in settings with a secret in their names. Everybody may have the server show him plans with their constants, and with the
+/// parameters of plans made for one execution.
+#[tokio::test]
+async fn plans_do_not_show_the_names_of_the_settings() -> Result<()> {
+    let db = testkit::database().await?;
+    let admin = db.connect().await?;
+    admin
+        .batch_execute(
+            "create function inside(_sql text) returns int language plpgsql as $$ begin execute _sql; return 1; end $$;
+             create table t (id int primary key, u int unique, v text); create table g (like t including all); create table d (id int primary key deferrable, v text);
+             select pgq.create_queue('q'); select pgq.capture_table('q', 't'), pgq.capture_table('q', 'g', 'form=generic'), pgq.capture_table('q', 'd')",
+        )
+        .await?;
+    let secret: String = admin.query_one("select secret from pgq.capture_secret", &[]).await?.get(0);
+    let psql = testkit::shared_cluster()?.installation().client_program("psql")?;
+    let shown = |sql: String| {
+        let (connstr, psql) = (db.connstr().to_owned(), psql.clone());
+        async move {
+            let settings = "set client_min_messages = log; set debug_pretty_print = off; set debug_print_parse = on; set debug_print_rewritten = on; set debug_print_plan = on;";
+            let mut psql = testkit::Process::command(&psql)
+                .args([
+                    "-X",
+                    "-q",
+                    "-o",
+                    "/dev/null",
+                    "-v",
+                    "ON_ERROR_STOP=1",
+                    "-d",
+                    &connstr,
+                    "-c",
+                    settings,
+                    "-c",
+                    &sql,
+                ])
+                .start()?;
+            psql.wait(PATIENCE).await?;
+            ensure!(
+                psql.status().is_some_and(|s| s.success()),
+                "{}",
+                psql.stderr().lines().rev().take(5).collect::<String>()
+            );
+            // lines are broken wherever they are full
+            anyhow::Ok(psql.output().split_whitespace().collect::<Vec<_>>().join(" "))
+        }
+    };
+    // constants are printed byte by byte
+    let bytes = secret.bytes().map(|b| b.to_string()).collect::<Vec<_>>().join(" ");
+    let told = |output: &str| output.contains(&secret) || output.contains(&bytes);
+    let careless = shown(format!("do $$ declare _n text := 'skytools.x' || reverse('{}'); begin perform set_config(_n, '', true); end $$", secret.chars().rev().collect::<String>())).await?;
+    ensure!(told(&careless), "plans are not shown");
+    for mode in ["auto", "force_custom_plan"] {
+        for level in ["read committed", "repeatable read"] {
+            let mut work = format!("set plan_cache_mode = {mode}; begin isolation level {level};");
+            for table in ["t", "g"] {
+                work.push_str(&format!(
+                    "insert into {table} values (1, 1, 'a'), (2, 2, 'b') returning inside('update {table} set u = u + 10'), inside('select from {table} for update'), inside('delete from {table} where id = 2');
+                     update {table} set v = 'c'; delete from {table};"
+                ));
+            }
+            let output = shown(format!("{work} insert into d values (1, 'a') returning inside('update d set v = 1'); delete from d; commit")).await?;
+            ensure!(output.contains("constvalue") && !told(&output), "{mode}, {level}");
+        }
+    }
+    Ok(())
+}
+
+/// A statement on a partitioned table takes its snapshot before it waits for a partition, and plans capture's code there after that.
+#[tokio::test]
+async fn a_partition_that_was_altered_while_a_statement_waited_is_seen_as_it_is() -> Result<()> {
+    let db = testkit::database().await?;
+    let admin = db.connect().await?;
+    admin
+        .batch_execute(
+            "create table root (id int primary key, note text) partition by range (id); create table leaf partition of root for values from (0) to (1000);
+             create function upper_() returns trigger language plpgsql as $$ begin new.note := upper(new.note); return new; end $$;
+             insert into root values (1, 'one'), (2, 'two');
+             select pgq.create_queue('q'); select pgq.capture_table('q', 'leaf')",
+        )
+        .await?;
+    let writer = db.connect().await?;
+    let pid: i32 = writer.query_one("select pg_backend_pid()", &[]).await?.get(0);
+    admin
+        .batch_execute(
+            "begin; create trigger \"~~last\" before update on leaf for each row execute function upper_()",
+        )
+        .await?;
+    let writing = tokio::spawn(async move {
+        let first = writer
+            .batch_execute(
+                "insert into root values (1, 'three') on conflict (id) do update set note = 'changed'",
+            )
+            .await;
+        (first, writer.batch_execute("update root set note = 'later' where id = 2").await)
+    });
+    let other = db.connect().await?;
+    waits(&other, pid, "relation").await?;
+    admin.batch_execute("commit").await?;
+    let (first, second) = tokio::time::timeout(Duration::from_secs(60), writing).await??;
+    for result in [first, second] {
+        let refused = format!("{result:?}");
+        ensure!(refused.contains("fires behind that of capture"), "{refused}");
+    }
+    Ok(())
+}
+
+/// Of a key that two rows have for a while, it matters whose the rows are; a transaction that began later has a younger number.
+#[tokio::test]
+async fn a_row_of_a_younger_transaction_is_not_ones_own() -> Result<()> {
+    let db = testkit::database().await?;
+    let admin = db.connect().await?;
+    admin
+        .batch_execute(
+            "create table d (id int primary key deferrable initially deferred, note text); create table other (id int);
+             create function inside(_sql text) returns int language plpgsql as $$ begin execute _sql; return 1; end $$;
+             select pgq.create_queue('q'); select pgq.capture_table('q', 'd')",
+        )
+        .await?;
+    let older = db.connect().await?;
+    for delete in ["delete from d where note = 'x'", "select inside('delete from d where note = $$x$$')"] {
+        older.batch_execute("begin; insert into other values (1)").await?;
+        admin.batch_execute("insert into d values (5, 'x')").await?;
+        older.batch_execute(&format!("insert into d values (5, 'new'); {delete}; commit")).await?;
+        let rows =
+            admin.query("select ev_type || ' ' || ev_data from pgq.event_1 order by ev_id", &[]).await?;
+        let events: Vec<String> = rows.iter().map(|r| r.get(0)).collect();
+        ensure!(
+            events == ["I:id id=5&note=x", "D:id id=5&note=x", "I:id id=5&note=new"],
+            "{delete}: {events:?}"
+        );
+        admin.batch_execute("delete from d; truncate pgq.event_1_0").await?;
+    }
+    Ok(())
+}

@@ -165,6 +165,16 @@ const BY_HAND: &[(&str, &str, &str)] = &[
         "the owner of pgq",
         "owner to",
     ),
+    (
+        "create trigger \"~~last\" before update on public.t for each row execute function suppress_redundant_updates_trigger()",
+        "trigger \"~~last\" fires behind that of capture",
+        "rename to last",
+    ),
+    (
+        "create trigger \" asked\" after update on public.u for each row when (new.v is not null) execute function pg_catalog.suppress_redundant_updates_trigger()",
+        "the WHEN clause of trigger \" asked\" is asked before",
+        "rename to asked",
+    ),
 ];
 
 #[tokio::test]
@@ -180,10 +190,11 @@ async fn what_a_person_decides_is_only_named() -> Result<()> {
         let after = found(&mut connection).await?;
         ensure!(after.iter().any(|f| f.problem.contains(problem)), "{damage} was repaired: {after:#?}");
         // A command that was named does what it says.
-        if let Some(command) = before
-            .iter()
-            .find(|f| f.remedy.starts_with("select pgq.capture_table") || f.remedy.starts_with("alter table"))
-        {
+        if let Some(command) = before.iter().find(|f| {
+            ["select pgq.capture_table", "alter table", "alter trigger"]
+                .iter()
+                .any(|c| f.remedy.starts_with(c))
+        }) {
             let command = command.remedy.split("; what").next().unwrap_or_default();
             connection.batch_execute(command).await.context(command.to_owned())?;
             let after = found(&mut connection).await?;

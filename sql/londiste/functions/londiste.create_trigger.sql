@@ -61,7 +61,7 @@ declare
     l_bad text;
     l_own record;
     l_skipping name[];
-    l_events text;
+    l_operations text;
     l_made boolean = false;
 begin
     foreach l_arg in array coalesce(i_trg_args, '{}') loop
@@ -229,32 +229,30 @@ begin
           from pg_catalog.pg_class c
           join pg_catalog.pg_namespace n on n.oid = c.relnamespace
          where c.oid = l_rel;
+        l_operations := concat(case when l_type & 4 <> 0 then 'I' end, case when l_type & 16 <> 0 then 'U' end, case when l_type & 8 <> 0 then 'D' end);
         if l_form in ('row', 'statement') and l_func = 'logutriga' and not l_before
             and pgq._capture_possible(l_rel, l_args)
         then
             perform pgq._capture_allow(l_rel);
-            l_func := pgq._capture_register(i_queue_name, l_own.nspname, l_own.relname, trigger_name, l_args[2:], l_failure, l_form,
-                concat(case when l_type & 4 <> 0 then 'I' end, case when l_type & 16 <> 0 then 'U' end, case when l_type & 8 <> 0 then 'D' end));
+            l_func := pgq._capture_register(i_queue_name, l_own.nspname, l_own.relname, trigger_name, l_args[2:], l_failure, l_form, l_operations);
         end if;
         if l_func in ('logutriga', 'sqltriga', 'jsontriga') and (l_form = 'statement' or l_failure = 'mark') then
             ret_code := 400;
             ret_note := format('Table %s cannot have generated capture with these arguments: no form=statement, no capture_failure=mark', l_dest);
             return;
         end if;
-        l_events := concat_ws(' or ', case when l_type & 4 <> 0 then 'insert' end, case when l_type & 16 <> 0 then 'update' end,
-                              case when l_type & 8 <> 0 then 'delete' end);
         if l_form = 'statement' then
             perform pgq._capture_check_statement(i_queue_name || l_args[2:]);
         end if;
         if l_func ~ '^_capture_' then
-            perform pgq._capture_triggers(l_rel, trigger_name, l_form, l_func, l_args, l_events);
+            perform pgq._capture_triggers(l_rel, trigger_name, l_form, l_func, l_args, l_operations);
         elsif l_before or to_regprocedure('pgq._trigger_number(text,text,oid,tid,xid)') is null then
             perform pgq._capture_drop_triggers(l_rel, trigger_name, 'single');
         else
             if i_node_type is distinct from 'leaf' then
                 perform pgq._trigger_check_key(l_rel, l_args);
             end if;
-            perform pgq._capture_triggers(l_rel, trigger_name, 'generic', l_func, l_args, l_events);
+            perform pgq._capture_triggers(l_rel, trigger_name, 'generic', l_func, l_args, l_operations);
             l_made := true;
         end if;
     end if;

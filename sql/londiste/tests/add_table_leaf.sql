@@ -68,6 +68,6 @@ select pg_temp.eq(pg_temp.triggers('t2'), '-');
 -- a branch registers by global name too, does not deny, and copies
 select londiste.global_add_table('b', 't2');
 select pg_temp.eq(f::text, '(200,"Table added: public.t2")') from londiste.local_add_table('b', 't2') f;
-select pg_temp.eq(pg_temp.triggers('t2'), '_londiste_b 17,5,27 generated b |_londiste_b_truncate 32 sqltriga b ');
+select pg_temp.eq(pg_temp.triggers('t2'), '_londiste_b 25,5,27 generated b |_londiste_b_truncate 32 sqltriga b ');
 select pg_temp.rows('select * from londiste.get_table_list(''b'')', '(public.t2,t,,,,,,0,)');
 select pg_temp.fails('insert into t2 (v) values (1)', null, '%disallow%');

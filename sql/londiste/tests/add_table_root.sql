@@ -6,7 +6,7 @@ create table nokey (v text);
 create table "Odd T" (id int primary key);
 create view a_view as select 1 as id;
 select pg_temp.eq(f::text, '(200,"Table added: public.t1")') from londiste.local_add_table('q', 't1') f;
-select pg_temp.eq(pg_temp.triggers('t1'), '_londiste_q 17,5,27 generated q |_londiste_q_truncate 32 sqltriga q ');
+select pg_temp.eq(pg_temp.triggers('t1'), '_londiste_q 25,5,27 generated q |_londiste_q_truncate 32 sqltriga q ');
 select pg_temp.eq(f::text, '(200,"Table already added: public.t1")') from londiste.local_add_table('q', 'public.t1') f;
 select pg_temp.eq(f::text, '(410,"Table public.t1 already added, but with different args: ")') from londiste.local_add_table('q', 't1', array['ignore=v'], 'a=1') f;
 select pg_temp.eq(f::text, '(404,"Table does not exist: public.nope")') from londiste.local_add_table('q', 'nope') f;

@@ -13,7 +13,7 @@ select pg_temp.eq(pg_temp.triggers('t1'), '-');
 
 select pg_temp.eq(f::text, '(200,"Table added: public.t1")') from londiste.local_add_table('p1', 't1', array['merge_all'], 'a=1') f;
 select pg_temp.rows('select queue_name, local, merge_state, table_attrs from londiste.table_info order by 1', '(full,t,ok,a=1)|(p1,t,,a=1)|(p2,t,,a=1)');
-select pg_temp.eq(pg_temp.triggers('t1'), '_londiste_full 17,5,27 generated full |_londiste_full_truncate 32 sqltriga full '
+select pg_temp.eq(pg_temp.triggers('t1'), '_londiste_full 25,5,27 generated full |_londiste_full_truncate 32 sqltriga full '
     '|_londiste_p1 29 logutriga p1 deny |_londiste_p1_truncate 32 sqltriga p1 deny '
     '|_londiste_p2 29 logutriga p2 deny |_londiste_p2_truncate 32 sqltriga p2 deny ');
 select pg_temp.eq(pg_temp.events('full'), 'londiste.add-table public.t1');

@@ -6,7 +6,7 @@ create function pg_temp.trg(args text[], node text default 'root') returns text 
     select concat_ws(' ', f.ret_code, f.ret_note, f.trigger_name, pg_temp.triggers('t1'))
       from londiste.create_trigger('q', 'public.t1', args, 'public.t1', node) f;
 $$ language sql;
-select pg_temp.eq(pg_temp.trg(null), '200 OK _londiste_q _londiste_q 17,5,27 generated q |_londiste_q_truncate 32 sqltriga q ');
+select pg_temp.eq(pg_temp.trg(null), '200 OK _londiste_q _londiste_q 25,5,27 generated q |_londiste_q_truncate 32 sqltriga q ');
 -- unchanged: the very same triggers
 create temp table before as select oid, xmin::text as v from pg_trigger where tgrelid = 't1'::regclass;
 select pg_temp.trg(null);
@@ -23,8 +23,8 @@ select pg_temp.rows('select mode from pg_locks where relation = ''t1''::regclass
 rollback;
 select pg_temp.eq(pg_temp.trg(array['tgflags=zQiu', 'when=true', null, 'ignore=v']), '200 OK _londiste_q _londiste_q 17,5 sqltriga q when=true ignore=v |_londiste_q_truncate 32 sqltriga q ');
 select pg_temp.eq(pg_temp.trg(array['tgflags=QLJd']), '200 OK _londiste_q _londiste_q 9 jsontriga q |_londiste_q_truncate 32 sqltriga q ');
-select pg_temp.eq(pg_temp.trg(array['TGFLAGS=QL', 'merge_all', 'no_merge', 'expect_sync', 'skip_truncate']), '200 OK _londiste_q _londiste_q 17,5,27 generated q |_londiste_q_truncate 32 sqltriga q ');
-select pg_temp.eq(pg_temp.trg(array['tgflags=BA']), '200 OK _londiste_q _londiste_q 17,5,27 generated q |_londiste_q_truncate 32 sqltriga q ');
+select pg_temp.eq(pg_temp.trg(array['TGFLAGS=QL', 'merge_all', 'no_merge', 'expect_sync', 'skip_truncate']), '200 OK _londiste_q _londiste_q 25,5,27 generated q |_londiste_q_truncate 32 sqltriga q ');
+select pg_temp.eq(pg_temp.trg(array['tgflags=BA']), '200 OK _londiste_q _londiste_q 25,5,27 generated q |_londiste_q_truncate 32 sqltriga q ');
 select pg_temp.eq(pg_temp.trg(array['tgflags=B']), '200 OK _londiste_q _londiste_q 31 logutriga q |_londiste_q_truncate 32 sqltriga q ');
 select pg_temp.eq(pg_temp.trg(array['ignore=it''s \back'], 'leaf'), '200 OK _londiste_q _londiste_q 29 logutriga q ignore=it''s \\back deny |_londiste_q_truncate 32 sqltriga q deny ');
 select pg_temp.eq(pg_temp.trg(array['no_triggers']), '201 Trigger not created _londiste_q 29 logutriga q ignore=it''s \\back deny |_londiste_q_truncate 32 sqltriga q deny ');
@@ -46,7 +46,7 @@ insert into t1 values (1, 'event only');
 select pg_temp.rows('select count(*) from t1', '(0)');
 select pg_temp.eq(pg_temp.events('q'), 'I:id id=1&v=event+only public.t1');
 select pg_temp.eq(pg_temp.trg(array['tgflags=S']), '403 SKIP works in a BEFORE trigger only, table public.t1: use --trigger-flags with B _londiste_q_truncate 32 sqltriga q |zzz__londiste_q 31 logutriga q SKIP ');
-select pg_temp.eq(pg_temp.trg(null), '200 OK _londiste_q _londiste_q 17,5,27 generated q |_londiste_q_truncate 32 sqltriga q ');
+select pg_temp.eq(pg_temp.trg(null), '200 OK _londiste_q _londiste_q 25,5,27 generated q |_londiste_q_truncate 32 sqltriga q ');
 -- beside another's SKIP trigger
 create trigger theirs before insert on t1 for each row execute function pgq.sqltriga('other', 'SKIP');
 select pg_temp.eq(left(pg_temp.trg(null), 50), '403 AFTER trigger cannot work with SKIP trigger(s)');
@@ -61,9 +61,9 @@ drop trigger theirs2 on t1;
 select pg_temp.eq(f.ret_code || f.ret_note, '404Table does not exist: public.nope') from londiste.create_trigger('q', 'nope', null, null, 'root') f;
 select pg_temp.eq(f.ret_code || f.trigger_name, '200_londiste_q') from londiste.create_trigger('q', 'public.t1', null, null, 'root') f;
 select londiste.create_trigger('q', 'x.glob''al', null, 'public.t1', 'root');
-select pg_temp.eq(split_part(pg_temp.triggers('t1'), '|', 1), '_londiste_q 17,5,27 generated q ev_extra1=''x.glob''''al'' ');
+select pg_temp.eq(split_part(pg_temp.triggers('t1'), '|', 1), '_londiste_q 25,5,27 generated q ev_extra1=''x.glob''''al'' ');
 select londiste.create_trigger('q', 'x.global', array['ev_extra1=''mine'''], 'public.t1', 'root');
-select pg_temp.eq(pg_temp.triggers('t1'), '_londiste_q 17,5,27 generated q ev_extra1=''mine'' |_londiste_q_truncate 32 sqltriga q ');
+select pg_temp.eq(pg_temp.triggers('t1'), '_londiste_q 25,5,27 generated q ev_extra1=''mine'' |_londiste_q_truncate 32 sqltriga q ');
 select londiste.drop_table_triggers('q', 't1');
 select pg_temp.eq(pg_temp.triggers('t1'), '-');
 -- taken off by queue, not by name, and not from neighbours
@@ -114,7 +114,7 @@ select pg_temp.eq(f::text, '(200,"Table added: public.t3")') from londiste.local
 
 -- handler changes
 select pg_temp.eq(f::text, '(200,"Handler changed for table: public.t3")') from londiste.local_change_handler('q', 'public.t3', array['backup'], 'h=1') f;
-select pg_temp.eq(split_part(pg_temp.triggers('t3'), '|', 1), '_londiste_q 17,5,27 generated q backup ');
+select pg_temp.eq(split_part(pg_temp.triggers('t3'), '|', 1), '_londiste_q 25,5,27 generated q backup ');
 select pg_temp.eq(f::text, '(200,"Table handler updated with no triggers: public.t3")') from londiste.local_change_handler('q', 't3', array['no_triggers'], 'h=2') f;
 select pg_temp.eq(f.ret_code::text, '403') from londiste.local_change_handler('q', 't3', array['skip'], 'h=3') f;
 select pg_temp.eq(table_attrs, 'h=2') from londiste.get_table_list('q') where table_name = 'public.t3';

@@ -1,10 +1,23 @@
 create or replace function pgq._capture_unique_indexes(i_table oid)
 returns oid[] as $$
 -- The unique indexes of a table, the primary key's among them, and those of exclusion constraints.
-    select array(select x.indexrelid from pg_index x
+--
+-- Volatile, as all that is looked at while planning: it takes a snapshot of its own where the isolation level allows that.  A statement that has waited for
+-- the lock of a partition goes on with an older one.
+begin
+    return array(select x.indexrelid from pg_index x
                   where x.indrelid = i_table and (x.indisunique or x.indisexclusion) and x.indislive
                   order by 1);
-$$ language sql stable set search_path = pg_catalog, pgq, pg_temp;
+end;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
+
+create or replace function pgq._capture_primary_key(i_table oid)
+returns oid as $$
+-- The index of the primary key; null if there is none.
+begin
+    return (select x.indexrelid from pg_index x where x.indrelid = i_table and x.indisprimary);
+end;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
 
 create or replace function pgq._capture_claims(i_table oid)
 returns text[] as $$
@@ -24,7 +37,7 @@ returns text[] as $$
                       and d.refclassid = 'pg_class'::regclass and d.refobjid = x.indrelid and d.refobjsubid > 0), '{}') as columns,
                (x.indexprs is not null or x.indpred is not null) and pg_get_indexdef(x.indexrelid) ~ '\.\*' as whole
           from pg_index x
-         where x.indexrelid = any (pgq._capture_unique_indexes(i_table))
+         where x.indexrelid = any ((select pgq._capture_unique_indexes(i_table))::oid[])      -- once
     )
     select array(
         select a.attname::text
@@ -59,33 +72,53 @@ $$ language sql stable set search_path = pg_catalog, pgq, pg_temp;
 
 create or replace function pgq._capture_follower(i_table regclass, i_function name)
 returns name as $$
--- Another BEFORE trigger that fires behind capture's own, and could still change or keep back the change it has logged.
+-- Another trigger that could spoil what capture logs: a BEFORE trigger that fires behind capture's own, and could still change or keep back the change that
+-- was logged; or one whose WHEN clause is asked before that which draws the number, and could change other rows.
 --
--- Called immutable for the reason that pgq._capture_intact is: CREATE TRIGGER makes plans anew.  In a transaction with
--- an old snapshot it does not see a trigger that is younger.
+-- In a transaction with an old snapshot it does not see a trigger that is younger: pgq._capture_planned().
 --
 -- Returns:
 --      the last one; null if there is none, as should be
+begin
+    return (
     select t.tgname
       from pg_trigger t
-           join pg_trigger own on own.tgrelid = t.tgrelid and own.tgname < t.tgname and own.tgtype & 3 = 3
+           join pg_trigger own on own.tgrelid = t.tgrelid
            join pg_proc f on f.oid = own.tgfoid and f.proname = i_function and f.pronamespace = 'pgq'::regnamespace
            join pg_proc p on p.oid = t.tgfoid
-     where t.tgrelid = i_table and not t.tgisinternal and t.tgtype & 3 = 3 and t.tgtype & 24 <> 0 and t.tgenabled <> 'D'
+     where t.tgrelid = i_table and not t.tgisinternal and t.tgenabled <> 'D'
+       and (own.tgtype & 3 = 3 and own.tgname < t.tgname and t.tgtype & 3 = 3 and t.tgtype & 24 <> 0 and i_function ~ '^_capture_'
+            or own.tgtype & 3 = 1 and own.tgqual is not null and t.tgname < own.tgname and t.tgtype & 3 = 1 and t.tgtype & 24 <> 0 and t.tgqual is not null)
        -- capture for another queue changes nothing
-       and not (p.pronamespace = 'pgq'::regnamespace and p.proname ~ '^_capture_[0-9]+$')
-     order by t.tgname desc limit 1;
-$$ language sql immutable set search_path = pg_catalog, pgq, pg_temp;
+       and not (p.pronamespace = 'pgq'::regnamespace
+                and (p.proname ~ '^_capture_[0-9]+$' or t.tgtype & 3 = 1 and p.proname in ('logutriga', 'sqltriga', 'jsontriga')))
+     order by t.tgname desc limit 1);
+end;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
+
+create or replace function pgq._capture_follower_planned(i_table regclass, i_function name)
+returns name as $$
+-- The same for expressions.  Called immutable for the reason that pgq._capture_intact is: CREATE TRIGGER makes plans anew.
+begin
+    return pgq._capture_follower(i_table, i_function);
+end;
+$$ language plpgsql immutable set search_path = pg_catalog, pgq, pg_temp;
 
 create or replace function pgq._capture_not_last(i_table regclass, i_function name)
 returns void as $$
 -- Errors:
 --      object_not_in_prerequisite_state: names the trigger that has to be renamed
 declare
-    _t name := pgq._capture_follower(i_table, i_function);
+    _t name;
+    _renamed text;
 begin
+    _t := pgq._capture_follower(i_table, i_function);
+    _renamed := format('alter trigger %I on %s rename to %I', _t, i_table, coalesce(nullif(btrim(_t, '~! '), ''), 'before_capture'));
+    if exists (select 1 from pg_trigger t where t.tgrelid = i_table and t.tgname = _t and t.tgtype & 2 = 0) then
+        raise exception 'the WHEN clause of trigger % on table % is asked before that of capture, and could change what it has not logged yet', quote_ident(_t), i_table
+            using errcode = 'object_not_in_prerequisite_state', hint = 'Triggers are asked by name: ' || _renamed;
+    end if;
     raise exception 'trigger % on table % fires behind that of capture, and could change what it has logged', quote_ident(_t), i_table
-        using errcode = 'object_not_in_prerequisite_state',
-              hint = format('Triggers fire by name: alter trigger %I on %s rename to %I', _t, i_table, coalesce(nullif(ltrim(_t, '~'), ''), 'before_capture'));
+        using errcode = 'object_not_in_prerequisite_state', hint = 'Triggers fire by name: ' || _renamed;
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;

@@ -1,6 +1,6 @@
 create or replace function pgq._capture_current(
     i_queue text, i_schema name, i_table name,
-    out function name, out plain boolean, out good boolean, out present_day boolean, out form text, out trigger name, out events text, out args text[], out options text[])
+    out function name, out plain boolean, out good boolean, out present_day boolean, out form text, out trigger name, out operations text, out args text[], out options text[])
 as $$
 -- What captures a table for a queue.
 --
@@ -11,7 +11,7 @@ as $$
 --      present_day - triggers are those that are made now: the order of changes is kept
 --      form        - row or statement: how it is, or was, generated; row for a generic one
 --      trigger     - name of the row trigger, without the signs that its companions begin with
---      events      - insert or update or delete, as far as they are captured
+--      operations  - letters of I, U, D
 --      args        - of the trigger
 --      options     - of pgq.capture_table, which make the same
 --      All null when there is no trigger and none is registered.
@@ -20,7 +20,6 @@ declare
     _table constant oid := to_regclass(format('%I.%I', i_schema, i_table));
     _t record;
     _c pgq.capture%rowtype;
-    _operations text;
 begin
     select p.proname as function, min(ltrim(t.tgname, '~!')) as name,
            bool_and(p.proname = 'logutriga' and t.tgtype & 2 = 0) as plain,
@@ -28,7 +27,12 @@ begin
            -- operations of AFTER triggers that fire for all changes: 4 insert, 8 delete, 16 update
            coalesce(bit_or(t.tgtype) filter (where t.tgtype & 2 = 0 and t.tgqual is null), 0) & 28 as after,
            bool_or(t.tgtype & 2 <> 0) as before, bool_or(t.tgqual is not null) as late, bool_or(t.tgtype & 1 = 0) as by_statement,
-           bit_or(t.tgtype) & 28 as all_operations, (array_agg(t.tgargs))[1] as args
+           -- of triggers with a WHEN clause, which see changes in order
+           coalesce(bit_or(t.tgtype) filter (where t.tgqual is not null), 0) & 28 as in_order,
+           coalesce(bit_or(t.tgtype) filter (where t.tgtype & 2 <> 0), 0) & 28 as at_once,
+           -- some only see updates: a BEFORE trigger beside AFTER triggers, and one that never fires
+           coalesce(bit_or(t.tgtype) filter (where t.tgtype & 2 = 0 and not starts_with(t.tgname, '!!')), bit_or(t.tgtype))
+               | (coalesce(bit_or(t.tgtype) filter (where t.tgtype & 2 <> 0), 0) & 8) as all_operations, (array_agg(t.tgargs))[1] as args
       into _t
       from pg_trigger t join pg_proc p on p.oid = t.tgfoid
      where t.tgrelid = _table and not t.tgisinternal and t.tgtype & 32 = 0
@@ -50,10 +54,8 @@ begin
     function := _t.function;
     form := coalesce(_c.form, case when _t.by_statement then 'statement' else 'row' end);
     trigger := coalesce(_c.trigger_name, _t.name);
-    _operations := coalesce(_c.operations, concat(case when _t.all_operations & 4 <> 0 then 'I' end, case when _t.all_operations & 16 <> 0 then 'U' end,
+    operations := coalesce(_c.operations, concat(case when _t.all_operations & 4 <> 0 then 'I' end, case when _t.all_operations & 16 <> 0 then 'U' end,
                                                   case when _t.all_operations & 8 <> 0 then 'D' end));
-    events := concat_ws(' or ', case when _operations ~ 'I' then 'insert' end, case when _operations ~ 'U' then 'update' end,
-                        case when _operations ~ 'D' then 'delete' end);
     if _t.function is not null then
         select array_agg(convert_from(substr(_t.args, z.before + 1, z.at - z.before - 1), getdatabaseencoding()) order by z.at) into args
           from (select g + 1 as at, lag(g + 1, 1, 0) over (order by g) as before
@@ -61,15 +63,18 @@ begin
     end if;
     plain := coalesce(_t.plain, false);
     present_day := _t.function is null or form = 'statement'
-        or _t.after & 24 = 0 and (_t.before or _t.late or _operations !~ '[UD]')
+        or _t.after & 24 = 0
+           and _t.in_order = (case when operations ~ 'D' then 8 else 0 end | case when operations ~ 'U' or operations = 'ID' and _t.function !~ '^_capture_' then 16 else 0 end)
+           and _t.at_once = case when _t.function !~ '^_capture_' then 0
+                                 else case when operations ~ 'D' then 8 else 0 end | case when operations ~ 'U' or operations = 'ID' then 16 else 0 end end
         or _t.function !~ '^_capture_' and (_t.before or 'deny' = any (args[2:]));
     good := coalesce(_c.lost_since is null and _t.enabled and _c.function_name = _t.function
                      and (form = 'statement'
-                          or (_operations !~ 'I' or _t.after & 4 <> 0)
+                          or (operations !~ 'I' or _t.after & 4 <> 0)
                              -- one trigger for all, or what is to be written at once and what is left
-                             and (_t.after & 24 <> 0 or _operations !~ '[UD]' or _t.before and (_t.late or _operations !~ 'U'))), false);
+                             and (_t.after & 24 <> 0 or operations !~ '[UD]' or _t.before and (_t.late or operations !~ 'U'))), false);
     options := array['trigger=' || trigger]
-            || case when form = 'row' then array['tgflags=' || _operations] end
+            || case when form = 'row' then array['tgflags=' || operations] end
             || case when _c.failure <> 'fail' then array['capture_failure=' || _c.failure] end
             || case when _t.function is null then _c.options else args[2:] end;
 end;

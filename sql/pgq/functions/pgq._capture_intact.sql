@@ -6,8 +6,7 @@ returns boolean as $$
 -- Called immutable so that the planner replaces it by its result: a plan that mentions i_table is made anew when that
 -- table was altered, by the session or another, and only then does this run.  The result outlives the transaction, hence nothing in
 -- here may look through a snapshot: these functions read the system caches, and so does the parser.  (The search for a first
--- primary key does: it matters only where the key is not the replica identity, and pgq._capture_state looks again.  That for a new unique
--- index does: a transaction that is older than the index does not see it, and the next change of the table has it looked for anew.)
+-- primary key does, and that for a new unique index.  Where the snapshot may be older than those, pgq._capture_planned() says so.)
 --
 -- Parameters:
 --      i_name          - schema.table, quoted as regclass writes it; a renamed schema makes all plans anew, too
@@ -29,7 +28,7 @@ begin
        or i_identity_index is distinct from coalesce(pg_catalog.pg_get_replica_identity_index(i_table), 0::pg_catalog.oid) then
         return false;
     end if;
-    if i_key_index = 0 and exists (select 1 from pg_catalog.pg_index i where i.indrelid = i_table and i.indisprimary) then
+    if i_key_index = 0 and pgq._capture_primary_key(i_table) is not null then
         return false;
     end if;
     if exists (select 1 from pg_catalog.unnest(i_uniques) u where pg_catalog.pg_get_indexdef(u, 1, false) is null)

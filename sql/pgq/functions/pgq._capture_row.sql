@@ -9,7 +9,7 @@ declare
     _p pgq.trigger_plan%rowtype := pgq._trigger_plan(i_table, 'logutriga', i_queue || i_options);
 begin
     -- the plan is seen through the snapshot, its name too; a regclass is written from the system cache
-    if not pgq._capture_intact(i_table, format('%I.%I', _p.rel_schema, _p.rel_name), _p.last_attnum, _p.key_index, _p.identity_index, _p.key_names,
+    if _p.rel_name is null or not pgq._capture_intact(i_table, format('%I.%I', _p.rel_schema, _p.rel_name), _p.last_attnum, _p.key_index, _p.identity_index, _p.key_names,
                                array(select k.name from pgq._capture_columns(i_table, '{}') k order by k.nr), _p.types,
                                pgq._capture_unique_indexes(i_table), coalesce(pg_partition_root(i_table)::oid, 0)) then
         raise serialization_failure using

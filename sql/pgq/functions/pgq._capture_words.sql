@@ -27,6 +27,7 @@ declare
     _q pgq.queue%rowtype;
     _o record;
     _p pgq.trigger_plan%rowtype;
+    _claims constant text[] := pgq._capture_claims(i_table);
 begin
     select * into _q from pgq.queue q where q.queue_name = i_capture.queue_name;
     if not found then
@@ -53,7 +54,7 @@ begin
     select string_agg(pgq._capture_unchanged(a.atttypid, c.ident, false), ' and ' order by c.nr)
       into same_claims
       from pgq._capture_columns(i_table, '{}') c join pg_attribute a on a.attrelid = i_table and a.attname = c.name
-     where c.name = any (pgq._capture_claims(i_table)) and c.name <> all (key_columns);
+     where c.name = any (_claims) and c.name <> all (key_columns);
     late := exists (select 1 from pg_attribute a where a.attrelid = i_table and a.attgenerated = 's' and not a.attisdropped and a.attname <> all (ignored));
     sequence := format('''%s''::pg_catalog.regclass', _q.queue_event_seq);
     select string_agg(pgq._capture_unchanged(a.atttypid, k.ident, false), ' and ' order by k.nr)
@@ -110,8 +111,10 @@ begin
                                               case n when 'DateStyle' then 'ISO%' else pgq._capture_canonical(n) end), ' or ' order by n) from unnest(i_words.needs) n)
                   || ' then -3' else '' end,
         case i_capture.form when 'row'
-             then format(E'\n        when tg_when operator(pg_catalog.=) ''BEFORE'' and pgq._capture_follower(''%s''::pg_catalog.regclass, %L) is not null then -4',
-                         i_table, i_capture.function_name) else '' end,
+             then format(E'\n        when case when tg_when operator(pg_catalog.=) ''BEFORE'' and pgq._capture_planned() is not null'
+                         ' then not pgq._capture_looked(%1$L, tg_relid, pgq._capture_planned(), %2$L::pg_catalog.oid[]) end then -5'
+                         || E'\n        when tg_when operator(pg_catalog.=) ''BEFORE'' and pgq._capture_follower_planned(''%3$s''::pg_catalog.regclass, %1$L) is not null then -4',
+                         i_capture.function_name, pgq._capture_unique_indexes(i_table), i_table) else '' end,
         i_words.prefix || '_state_seq');
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;

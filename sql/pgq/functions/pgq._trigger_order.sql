@@ -20,45 +20,70 @@ returns boolean as $$
 -- Errors:
 --      serialization_failure: the queue is younger than the snapshot of this transaction
 declare
-    _q record;
-    _name name;
-    _context text;
+    _q pg_catalog.record;
+    _name pg_catalog.name;
+    _context pg_catalog.text;
 begin
     -- A row of a foreign table, or of the root of partitions while it moves, has no place.
-    if pgq._capture_order_offset(i_version) = 0 then
+    if pgq._capture_order_offset(i_version) operator(pg_catalog.=) 0 then
         return true;
     end if;
-    select q.queue_id, q.queue_data_pfx || '_state_seq' as state, q.queue_event_seq::regclass as sequence into _q from pgq.queue q where q.queue_name = i_queue;
+    select q.queue_id, q.queue_data_pfx operator(pg_catalog.||) '_state_seq' as state, q.queue_event_seq::pg_catalog.regclass as sequence into _q
+      from pgq.queue q where q.queue_name operator(pg_catalog.=) i_queue;
     if found then
         -- all writers lock this sequence first, see pgq.drop_queue
-        perform pg_sequence_last_value(_q.state::regclass);
-        _name := concat('_', _q.queue_id, '_', i_which);
-        if coalesce(age(i_xmin) <= 0, true) then
+        perform pg_catalog.pg_sequence_last_value(_q.state::pg_catalog.regclass);
+        _name := pg_catalog.concat('_', _q.queue_id, '_', i_which);
+        if coalesce(pg_catalog.age(i_xmin) operator(pg_catalog.<=) 0, true) then
             get diagnostics _context = pg_context;
             -- the client's own statement finds no row whose insert is still to be written; a function or trigger may
-            if strpos(_context, chr(10)) > 0 then
-                perform pgq._capture_remember(_name, i_table, i_version, 'I', array[nextval(_q.sequence)]);
+            if pg_catalog.strpos(_context, E'\n') operator(pg_catalog.>) 0 then
+                perform pgq._capture_remember(_name, i_table, i_version, 'I', array[pg_catalog.nextval(_q.sequence)]);
             end if;
         end if;
-        perform pgq._capture_remember(_name, i_table, i_version, 'C', array[nextval(_q.sequence)]);
-    elsif current_setting('transaction_isolation') <> 'read committed' then
+        perform pgq._capture_remember(_name, i_table, i_version, 'C', array[pg_catalog.nextval(_q.sequence)]);
+    elsif pg_catalog.current_setting('transaction_isolation') operator(pg_catalog.!~) '^read ' then
         raise serialization_failure using
-            message = format('there is no queue %L, or it was created after the snapshot of this transaction was taken', i_queue), hint = 'Run the transaction again.';
+            message = pg_catalog.format('there is no queue %L, or it was created after the snapshot of this transaction was taken', i_queue), hint = 'Run the transaction again.';
     end if;
     return true;
 end;
-$$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp;
+$$ language plpgsql security definer;   -- names are qualified: with another search_path, pgq._capture_remember() would be planned anew where generated triggers call it, too
+
+create or replace function pgq._trigger_first(i_queue text, i_which text, i_table oid, i_version tid, i_xmin xid)
+returns boolean as $$
+-- The WHEN clause of a trigger that never fires, for updates where only inserts and deletes are captured: draws a number for the insert of the row, should this
+-- still have to be written.  The delete that may follow finds another version.
+--
+-- Parameters:
+--      i_which     - pgq._trigger_which() of the trigger
+-- Returns:
+--      false
+declare
+    _context pg_catalog.text;
+    _q pg_catalog.record;
+begin
+    if pgq._capture_order_offset(i_version) operator(pg_catalog.>) 0 and coalesce(pg_catalog.age(i_xmin) operator(pg_catalog.<=) 0, true) then
+        get diagnostics _context = pg_context;
+        if pg_catalog.strpos(_context, E'\n') operator(pg_catalog.>) 0 then
+            select q.queue_id, q.queue_data_pfx operator(pg_catalog.||) '_state_seq' as state, q.queue_event_seq::pg_catalog.regclass as sequence into _q
+              from pgq.queue q where q.queue_name operator(pg_catalog.=) i_queue;
+            if found then
+                -- all writers lock this sequence first, see pgq.drop_queue
+                perform pg_catalog.pg_sequence_last_value(_q.state::pg_catalog.regclass);
+                perform pgq._capture_remember(pg_catalog.concat('_', _q.queue_id, '_', i_which)::pg_catalog.name, i_table, i_version, 'I',
+                                              array[pg_catalog.nextval(_q.sequence)]);
+            end if;
+        end if;
+    end if;
+    return false;
+end;
+$$ language plpgsql security definer;
 
 create or replace function pgq._trigger_which(i_function text, i_args text[])
 returns text as $$
 -- Tells apart generic triggers of one table, whatever they are called.
-    select "left"(pg_catalog.md5(pg_catalog.concat_ws(' ', i_function, pg_catalog.array_to_string(i_args, ' '))), 8);
-$$ language sql stable;
-
-create or replace function pgq._trigger_numbered()
-returns boolean as $$
--- Whether numbers may have been drawn in this transaction; a quick answer to a question that each row asks.
-    select coalesce(pg_catalog.current_setting('skytools.message', true), '') operator(pg_catalog.<>) '';
+    select pg_catalog."left"(pg_catalog.md5(pg_catalog.concat_ws(' ', i_function, pg_catalog.array_to_string(i_args, ' '))), 8);
 $$ language sql stable;
 
 create or replace function pgq._trigger_event(
@@ -77,7 +102,7 @@ returns bigint as $$
 --      those of pgq.insert_event
 declare
     _number int8 := (select (pgq._capture_numbers(concat('_', q.queue_id, '_', i_which)::name, i_table, i_version,
-                                                  case i_op when 'INSERT' then 'I' else 'C' end, q.queue_event_seq::regclass))[1]
+                                                  case i_op when 'INSERT' then 'I' else 'C' end, q.queue_event_seq::regclass, true))[1]
                        from pgq.queue q where q.queue_name = i_queue);
 begin
     return pgq._insert_tree_0(i_queue, now(), $6, $7, $8, $9, $10, $11, _number);

@@ -30,7 +30,7 @@ declare
     _schema name;
     _name name;
     _trigger name := '_londiste_' || i_queue_name;
-    _events text := '';
+    _operations text := '';
     _form text := 'row';
     _failure text := 'fail';
     _args text[] := '{}';
@@ -56,7 +56,7 @@ begin
         elsif starts_with(_arg, 'capture_failure=') then
             _failure := substr(_arg, 17);
         elsif starts_with(_arg, 'tgflags=') then
-            _events := upper(substr(_arg, 9));
+            _operations := upper(substr(_arg, 9));
         elsif _arg is not null then
             _args := _args || _arg;
         end if;
@@ -66,9 +66,7 @@ begin
     elsif _failure not in ('fail', 'mark') then
         raise exception 'capture_failure=% is not one of fail, mark', _failure using errcode = 'invalid_parameter_value';
     end if;
-    _events := concat_ws(' or ', case when _events ~ 'I' or _events !~ '[IUD]' then 'insert' end,
-                                 case when _events ~ 'U' or _events !~ '[IUD]' then 'update' end,
-                                 case when _events ~ 'D' or _events !~ '[IUD]' then 'delete' end);
+    _operations := case when _operations ~ '[IUD]' then concat(substring(_operations from 'I'), substring(_operations from 'U'), substring(_operations from 'D')) else 'IUD' end;
     _o := pgq._trigger_options(i_queue_name || _args);
     if _form = 'statement' then
         perform pgq._capture_check_statement(i_queue_name || _args);
@@ -93,10 +91,9 @@ begin
         end if;
     else
         perform pgq._capture_allow(_table);
-        _function := pgq._capture_register(i_queue_name, _schema, _name, _trigger, _args, _failure, _form,
-            concat(case when _events ~ 'insert' then 'I' end, case when _events ~ 'update' then 'U' end, case when _events ~ 'delete' then 'D' end));
+        _function := pgq._capture_register(i_queue_name, _schema, _name, _trigger, _args, _failure, _form, _operations);
     end if;
-    perform pgq._capture_triggers(_table, _trigger, _form, _function, i_queue_name || _args, _events);
+    perform pgq._capture_triggers(_table, _trigger, _form, _function, i_queue_name || _args, _operations);
     execute format('create or replace trigger %I after truncate on %I.%I for each statement execute function pgq.sqltriga(%s)',
                    _trigger || '_truncate', _schema, _name,
                    concat_ws(', ', quote_literal(i_queue_name), quote_literal('ev_extra1=' || quote_literal(_extra)),

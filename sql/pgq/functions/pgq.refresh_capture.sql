@@ -14,6 +14,8 @@ declare
     _c pgq.capture%rowtype;
     _count int4 := 0;
 begin
+    -- a dump without data has none
+    insert into pgq.capture_secret (secret) select replace(gen_random_uuid()::text, '-', '') where not exists (select 1 from pgq.capture_secret);
     for _c in
         select c.*
           from pgq.capture c

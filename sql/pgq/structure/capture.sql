@@ -36,3 +36,10 @@ update pgq.capture c
         limit 1), 'IUD')
  where operations is null;
 alter table pgq.capture alter column operations set not null, alter column operations set default 'IUD';
+
+-- Part of the names of settings that nobody but PgQ's functions may know: pgq._capture_order.sql.  One row.
+create table if not exists pgq.capture_secret (
+    secret          text        not null
+);
+insert into pgq.capture_secret (secret)
+    select pg_catalog.replace(pg_catalog.gen_random_uuid()::text, '-', '') where not exists (select 1 from pgq.capture_secret);

@@ -7,7 +7,7 @@ select pgq.capture_table('q', 't') = 'row' as ok \gset
 
 -- three triggers; the one before comes last, but for those that are named to
 do $$ declare _t text[] := array(select tgname || ' ' || tgtype || case when tgqual is null then '' else ' when' end from pg_trigger where tgrelid = 't'::regclass and not tgisinternal order by tgname); begin
-    assert _t = '{!_londiste_q 17 when,_londiste_q 5,_londiste_q_truncate 32,~_londiste_q 27}', _t::text;
+    assert _t = '{!_londiste_q 25 when,_londiste_q 5,_londiste_q_truncate 32,~_londiste_q 27}', _t::text;
 end $$;
 
 \ir order.psql
@@ -65,9 +65,6 @@ create function takes(int) returns bool language plpgsql as $$ begin insert into
 create trigger "!a" after update on t for each row when (takes(3)) execute function act('select 1');
 update t set u = 12 where id = 16; drop trigger "!a" on t;
 do $$ declare _e text[] := events(); begin assert _e = array['U:id id=16&u=12&v=x', 'I:id id=3&u=3&v=c'], _e::text; end $$;
--- what a writer does with settings loses nothing
-update t set u = u + 10 returning set_config('skytools.order_0', '', true), done('reset all') \g /dev/null
-do $$ declare _e text[] := events(); begin assert _e = array['U:id id=16&u=22&v=x', 'U:id id=3&u=13&v=c'], _e::text; end $$;
 delete from t; select events() is not null as ok \gset
 
 -- generated columns, which are computed when the BEFORE triggers are through
@@ -77,6 +74,11 @@ do $$ declare _e text[] := events(); begin
     assert _e = array['I:id id=1&a=1&b=2&v public.g', 'I:id id=2&a=2&b=4&v public.g', 'U:id id=1&a=5&b=10&v public.g', 'U:id id=2&a=2&b=4&v=x public.g', 'D:id id=2&a=2&b=4&v=x public.g', 'I:id id=3&a=2&b=4&v=x public.g',
                       'D:id id=1&a=5&b=10&v public.g', 'D:id id=3&a=2&b=4&v=x public.g'], _e::text;
 end $$;
+-- only inserts and deletes are captured: an update in between changes the version
+select pgq.capture_table('q', 't', 'tgflags=ID') = 'row' as ok \gset
+\ir order_id.psql
+select pgq.capture_table('q', 't') = 'row' as ok \gset
+delete from t; select events() is not null as ok \gset
 -- one that is added later
 alter table t add w int generated always as (u + 1) stored; insert into t values (1, 1, 'a'); update t set u = 4; update t set v = 'b';
 do $$ declare _e text[] := events(); begin assert _e = array['I:id id=1&u=1&v=a&w=2', 'U:id id=1&u=4&v=a&w=5', 'U:id id=1&u=4&v=b&w=5'], _e::text; end $$;
@@ -113,21 +115,16 @@ do $$ declare _e text[] := events(); begin
     assert _e = array['I:id id=1&a=1&b=2&v public.g', 'U:id id=1&a=1&b=2&v=x public.g', 'D:id id=1&a=1&b=2&v=x public.g'], _e::text;
 end $$;
 
--- a number that somebody else has put there is not taken before it was drawn
-do $$ declare _n int; begin
-    delete from t; perform events();
-    perform set_config('skytools.message', pgq._capture_message(), true);
-    perform set_config('skytools.order_0', pgq._capture_order_key('_capture_1', 't'::regclass, '(0,1)', 'I') || '1+200=9999999*0*0>', true);
-    insert into t values (1, 1, 'a') returning done('select 1 from t for update') into _n;
-end $$;
-do $$ begin assert (select max(ev_id) < 9999999 from pgq.event_1); assert events() = '{I:id id=1&u=1&v=a&w=2}'; end $$;
--- while one that was drawn is found there
-do $$ declare _n int; _number int8 := nextval('pgq.event_1_id_seq'); begin
-    delete from t; perform events();
-    perform set_config('skytools.message', pgq._capture_message(), true);
-    perform set_config('skytools.order_0', pgq._capture_order_key('_capture_1', 't'::regclass, '(0,1)', 'I') || '1+200=' || _number || '*0*0>', true);
-    insert into t values (1, 1, 'a') returning done('select 1 from t for update') into _n;
-    assert (select ev_id from pgq.event_1) = _number; perform events();
+-- whoever knew the secret could not put a number there that was not drawn, and nobody draws twice for one change
+create function kept_in(_block int) returns text language sql as $$ select pgq._capture_order_setting(s.secret, format('(%s,1)', _block)::tid) from pgq.capture_secret s $$;
+create function forge(_number int8) returns void language sql as $$
+    select set_config(pgq._capture_kept(s.secret, 'message'), pgq._capture_message(), true),
+           set_config(kept_in(0), pgq._capture_order_table('_capture_1', 't'::regclass, 'I') || pgq._capture_order_block('t'::regclass, '(0,1)') || '1+200=' || _number || '*0*0>', true) from pgq.capture_secret s
+$$;
+truncate t cascade; select events() is not null as ok \gset
+do $$ begin
+    assert refused('insert into t select 1, 1, ''a'' from forge(9999999) returning done(''select 1 from t for update'')') ~ '^55000 the order of changes', refused('insert into t select 1, 1, ''a'' from forge(9999999) returning done(''select 1 from t for update'')');
+    assert refused('insert into t select 1, 1, ''a'' from forge(1) returning done(''select 1 from t for update'')') = 'accepted'; assert (select ev_id from pgq.event_1) = 1; delete from t; perform events();
 end $$;
 
 -- numbers are kept as runs: in the order of the rows, out of it, with gaps, of several tables and savepoints
@@ -136,24 +133,31 @@ create function kept(_n int) returns table (at tid, numbers int8[]) language plp
         foreach _want in array case when i % 7 = 0 then array[i + 1000, i] else array[i] end loop
             _at := format('(%s,%s)', case when i % 3 = 0 then 256 else 0 end, case when i between 20 and 40 then 400 - i else i end);
             perform nextval('pgq.event_1_id_seq') where i % 11 = 0;
-            perform pgq._capture_remember('_capture_1', 't'::regclass, _at, 'U', array[nextval('pgq.event_1_id_seq')] || case when i > _n / 2 then array[nextval('pgq.event_1_id_seq')] end);
-            perform pgq._capture_remember('_capture_2', 't'::regclass, _at, 'U', array[nextval('pgq.event_1_id_seq')]);
+            perform pgq._capture_remember('_capture_1', 't'::regclass, _at, 'C', array[nextval('pgq.event_1_id_seq')] || case when i > _n / 2 then array[nextval('pgq.event_1_id_seq')] end);
+            perform pgq._capture_remember('_capture_2', 't'::regclass, _at, 'C', array[nextval('pgq.event_1_id_seq')]);
         end loop;
         at := _at; numbers := array[currval('pgq.event_1_id_seq') - case when i > _n / 2 then 2 else 1 end, currval('pgq.event_1_id_seq') - 1]; return next;
     end loop;
 end $$;
 do $$ declare _wrong int; begin
-    select count(*) into _wrong from kept(120) k where pgq._capture_numbers('_capture_1', 't'::regclass, k.at, 'U', 'pgq.event_1_id_seq') <> k.numbers
-        or pgq._capture_numbers('_capture_2', 't'::regclass, k.at, 'U', 'pgq.event_1_id_seq') <> array[k.numbers[2] + 1, k.numbers[2] + 1];
+    select count(*) into _wrong from kept(120) k where pgq._capture_numbers('_capture_1', 't'::regclass, k.at, 'C', 'pgq.event_1_id_seq', false) <> k.numbers
+        or pgq._capture_numbers('_capture_2', 't'::regclass, k.at, 'C', 'pgq.event_1_id_seq', false) <> array[k.numbers[2] + 1, k.numbers[2] + 1];
     assert _wrong = 0 and (select count(*) from kept(120)) = 120, _wrong;
-    assert pgq._capture_numbers('_capture_1', 't'::regclass, '(0,121)', 'U', 'pgq.event_1_id_seq') is null and pgq._capture_numbers('_capture_1', 'child'::regclass, '(0,1)', 'U', 'pgq.event_1_id_seq') is null
-       and pgq._capture_numbers('_capture_1', 't'::regclass, '(0,1)', 'I', 'pgq.event_1_id_seq') is null;
+    assert pgq._capture_numbers('_capture_1', 't'::regclass, '(0,121)', 'C', 'pgq.event_1_id_seq', false) is null and pgq._capture_numbers('_capture_1', 'child'::regclass, '(0,1)', 'C', 'pgq.event_1_id_seq', false) is null
+       and pgq._capture_numbers('_capture_1', 't'::regclass, '(0,1)', 'I', 'pgq.event_1_id_seq', false) is null;
+end $$;
+-- taken one by one, in any order, by two who ask for the same
+do $$ declare _r record; begin
+    for _r in select k.at, k.numbers, coalesce(nullif(k.numbers[2] - k.numbers[1], 0), 0) from kept(120) k order by hashtext(k.at::text) loop
+        assert pgq._capture_numbers('_capture_1', 't'::regclass, _r.at, 'C', 'pgq.event_1_id_seq', true) = _r.numbers, _r::text;
+        assert pgq._capture_numbers('_capture_1', 't'::regclass, _r.at, 'C', 'pgq.event_1_id_seq', true) is distinct from _r.numbers, _r::text;
+    end loop;
 end $$;
 create table many (id int primary key, u int unique); select pgq.capture_table('q', 'many') = 'row' as ok \gset
 insert into many select n, n from generate_series(1, 3000) n; delete from pgq.event_1;
 begin; update many set u = -u; do $$ begin
     -- ten blocks or more, each of them one run
-    assert (select sum(array_length(string_to_array(current_setting('skytools.order_' || n, true), '<'), 1) - 1) from generate_series(0, 255) n) between 10 and 30;
+    assert (select sum(array_length(string_to_array(current_setting(kept_in(n), true), '<'), 1) - 1) from generate_series(0, 255) n) between 10 and 30;
     assert (select array_agg(substring(ev_data from 'id=(\d+)')::int order by ev_id) from pgq.event_1) = array(select generate_series(1, 3000));
 end $$; commit; drop table many; select events() is not null as ok \gset
 
@@ -175,13 +179,19 @@ do $$ declare _o record; begin
         execute format('create operator evil.%s (function = evil.f%s, leftarg = %s, rightarg = %s)', _o.oprname, _o.oid, _o.l, _o.r);
     end loop;
 end $$;
+create table ge (id int primary key, u int unique, v text); select pgq.capture_table('q', 'ge', 'form=generic') = 'generic' as ok \gset
+create function inside(_sql text) returns int language plpgsql as $$ begin execute _sql; return 1; end $$;
 set search_path = evil, pg_catalog;
 do $$ begin
     for n in pg_catalog.int4pl(0, 1) .. 5 loop
-        perform pgq._capture_remember('_capture_1', 'public.t'::pg_catalog.regclass, pg_catalog.format('(0,%s)', n)::pg_catalog.tid, 'U', array[pg_catalog.nextval('pgq.event_1_id_seq')]);
-        perform pgq._capture_numbers('_capture_1', 'public.t'::pg_catalog.regclass, pg_catalog.format('(0,%s)', n)::pg_catalog.tid, 'U', 'pgq.event_1_id_seq');
+        perform pgq._capture_remember('_capture_1', 'public.t'::pg_catalog.regclass, pg_catalog.format('(0,%s)', n)::pg_catalog.tid, 'C', array[pg_catalog.nextval('pgq.event_1_id_seq')]);
+        perform pgq._capture_numbers('_capture_1', 'public.t'::pg_catalog.regclass, pg_catalog.format('(0,%s)', n)::pg_catalog.tid, 'C', 'pgq.event_1_id_seq', true);
+        perform pgq._trigger_number('q', 'w', 7, pg_catalog.format('(0,%s)', n)::pg_catalog.tid, null), pgq._trigger_first('q', 'v', 7, pg_catalog.format('(0,%s)', n)::pg_catalog.tid, null);
+        perform pgq._trigger_event('q', 'w', 7, pg_catalog.format('(0,%s)', n)::pg_catalog.tid, 'UPDATE', 'x', 'y', null, null, null, null);
         perform pgq._capture_first('_capture_1', 'public.t'::pg_catalog.regclass, pg_catalog.format('(0,%s)', n)::pg_catalog.tid, 'pgq.event_1_id_seq'), pgq._capture_leave_to_after('_capture_1', 'public.t'::pg_catalog.regclass, '(0,1)');
     end loop;
 end $$;
 insert into public.t values (90, 90, 'a'); update public.t set u = 91 where public.t.id operator(pg_catalog.=) 90; delete from public.t;
+insert into public.t values (90, 90, 'a') returning public.inside('update public.t set u = 91 where public.t.id operator(pg_catalog.=) 90'), public.inside('delete from public.t') \g /dev/null
+insert into public.ge values (90, 90, 'a') returning public.inside('update public.ge set u = 91 where public.ge.id operator(pg_catalog.=) 90'), public.inside('delete from public.ge') \g /dev/null
 reset search_path;

@@ -165,17 +165,36 @@ do $$ declare _t text; begin
         assert not exists (select from pg_class c, aclexplode(c.relacl) a where c.oid = ('mine.' || _t)::regclass and a.grantee = (select proowner from pg_proc where proname = '_write_capture' and pronamespace = 'pgq'::regnamespace)), _t;
     end loop;
 end $$;
--- the clause that draws numbers gives everybody no more than these: not of any sequence, and none that would be written without the trigger
+-- the clause that draws numbers gives them to nobody but the trigger
 create sequence secret; set role writer;
-do $$ begin
-    perform set_config('skytools.late_capture_1', pgq_key, true) from (select format(' U(0,1)/%s/%s/%s=', 'mine.s'::regclass::oid, pg_relation_filenode('mine.s'), current_setting('skytools.truncated', true))) k (pgq_key);
-    assert refused('select pgq._capture_number(''_capture_1'', ''mine.s''::regclass, ''(0,1)'', ''public.secret'')') ~ '^42501 sequence public.secret is not', refused('select pgq._capture_number(''_capture_1'', ''mine.s''::regclass, ''(0,1)'', ''public.secret'')');
-    perform set_config('skytools.late_capture_1', 'x y z', true); assert not pgq._capture_number('_capture_1', 'mine.s'::regclass, '(0,1)', 'public.secret');
-    perform set_config('skytools.late_capture_1', '', true); assert not pgq._capture_number('_capture_1', 'mine.s'::regclass, '(0,1)', 'public.secret');
+do $$ declare _s text; begin
+    foreach _s in array array['x y z', '', format(' U(0,1)/%s/%s=', 'mine.s'::regclass::oid, pg_relation_filenode('mine.s'))] loop
+        perform set_config('skytools.late_capture_1', _s, true);
+        assert not pgq._capture_number('_capture_1', 'mine.s'::regclass, '(0,1)', 'public.secret'), _s;
+    end loop;
+    assert refused('select secret from pgq.capture_secret') = '42501 permission denied for table capture_secret', refused('select secret from pgq.capture_secret');
 end $$;
-reset role; do $$ begin assert (select last_value = 1 and not is_called from secret); end $$;
+reset role;
+do $$ begin
+    perform pgq._capture_leave_to_after('_capture_1', 'mine.s'::regclass, '(0,1)');
+    assert refused('select pgq._capture_number(''_capture_1'', ''mine.s''::regclass, ''(0,1)'', ''public.secret'')') ~ '^42501 sequence secret is not', refused('select pgq._capture_number(''_capture_1'', ''mine.s''::regclass, ''(0,1)'', ''public.secret'')');
+    assert (select last_value = 1 and not is_called from secret);
+end $$;
 -- what is refused by statement is told to a writer who has no rights here
 select pgq.capture_table('q', 'mine.s', 'form=statement') = 'statement' as ok \gset
 set role writer;
 do $$ begin assert refused('delete from mine.s where id operator(pg_catalog.=) 6') ~ '^0A000 statement on table .* inside of another one on it', refused('delete from mine.s where id operator(pg_catalog.=) 6'); end $$;
 reset role;
+-- a writer has no numbers drawn under the name of generated capture, from this queue or another
+select pgq.create_queue('other') is not null as ok \gset
+create table forged (id int primary key, v text); grant select, insert, update, delete on forged to writer; select pgq.capture_table('q', 'forged', 'tgflags=ID') = 'row' as ok \gset
+create function forge(_id int, _at tid) returns int language plpgsql as $$ declare _f name := (select function_name from pgq.capture where rel_name = 'forged'); begin
+    perform pgq._trigger_first('other', _f::text, 'forged'::regclass, _at, null), pgq._trigger_first('q', _f::text, 'forged'::regclass, _at, null), pgq._trigger_number('other', _f::text, 'forged'::regclass, _at, null);
+    perform 1 from forged where id = _id for update; return _id;
+end $$;
+do $$ begin perform nextval('pgq.event_1_id_seq') from generate_series(1, 100); end $$;
+set role writer; insert into forged values (1, 'a') returning forge(id, ctid) \g /dev/null
+reset role; do $$ begin assert (select ev_id = (select last_value from pgq.event_1_id_seq) from pgq.event_1 where ev_extra1 = 'public.forged'); end $$;
+-- a dump without data has no secret: nothing fails, and there is one again
+delete from pgq.capture_secret; update forged set id = 2; delete from forged; select pgq.refresh_capture('q', 'forged') = 1 as ok \gset
+do $$ begin assert (select count(*) = 1 from pgq.capture_secret); end $$;

@@ -12,6 +12,11 @@ begin; select pgq.capture_table('q', 't', 'form=generic') = 'generic' as ok \gse
 do $$ begin assert not exists (select 1 from pg_locks where pid = pg_backend_pid() and relation = 't'::regclass and mode = 'AccessExclusiveLock'); end $$; commit;
 
 \ir order.psql
+-- only inserts and deletes are captured
+select pgq.capture_table('q', 't', 'form=generic', 'tgflags=ID') = 'generic' as ok \gset
+\ir order_id.psql
+select pgq.capture_table('q', 't', 'form=generic') = 'generic' as ok \gset
+do $$ begin assert not exists (select from pg_trigger where tgname ~ '^!!'); end $$;
 -- numbers that a savepoint takes with it
 delete from t; select events() is not null as ok \gset
 begin; insert into t values (1, 1, 'a'), (2, 2, 'b') returning case id when 1 then undone('update t set v = ''x''') + done('update t set u = 7, v = ''y'' where id = 1') + undone('delete from t') end \g /dev/null
@@ -130,6 +135,18 @@ do $$ declare _e text[] := events(); begin
     assert (select array_agg(left(e, 1) order by nr) from unnest(_e) with ordinality u (e, nr) where e ~ ' b$') = '{I,U}' and cardinality(_e) = 3, _e::text;
 end $$;
 select pgq.uncapture_table('q', 't') > 0 as ok \gset
+-- two that are alike: each event has a number of its own, and its place
+create table tw (id int primary key, v text); select pgq.capture_table('q', 'tw', 'form=generic', 'trigger=a') = 'generic' as ok, pgq.capture_table('q', 'tw', 'form=generic', 'trigger=b') = 'generic' as ok2 \gset
+insert into tw select n, 'x' from generate_series(1, 3) n returning done('update tw set v = v || 1'), done('delete from tw where id = 2') \g /dev/null
+do $$ declare _e text[]; begin
+    assert (select count(*) = count(distinct ev_id) from pgq.event_1);
+    _e := (select array_agg("left"(e, 1) || substring(e, 'id=(.)') order by nr) from unnest(events()) with ordinality u (e, nr));
+    assert _e = '{I1,I1,U1,U1,U1,U1,I2,I2,U2,U2,D2,D2,U1,U1,I3,I3,U3,U3}'
+        or (select array_agg(distinct e order by e) from unnest(_e) e) = '{D2,I1,I2,I3,U1,U2,U3}' and array_position(_e, 'D2') > array_position(_e, 'U2') and array_position(_e, 'U2') > array_position(_e, 'I2'), _e::text;
+end $$;
+-- a BEFORE trigger of another queue is not the companion of ours
+create table bf (id int primary key, v text); create trigger b before insert or update or delete on bf for each row execute function pgq.logutriga('nowhere', 'SKIP');
+create trigger c before update on bf for each row execute function act('select 1'); select pgq.capture_table('q', 'bf', 'form=generic') = 'generic' as ok \gset
 -- ENABLE ALWAYS goes on to all of them
 create table always (id int primary key, v text); create trigger _londiste_q after insert or update or delete on always for each row execute function pgq.logutriga('q');
 alter table always enable always trigger _londiste_q; select pgq.capture_table('q', 'always', 'form=generic') = 'generic' as ok \gset
@@ -141,6 +158,6 @@ create role nobody_at_all; set application_name = 'seen'; set role nobody_at_all
 do $$ begin
     perform set_config('skytools.message', 'x', true), set_config('skytools.filled', 'application_name x.y role 7', true), set_config('skytools.order_7', 'x', true);
     perform pgq._trigger_number('q', 'w', 0, '(0,1)', '3');
-    assert current_setting('application_name') = 'seen' and current_setting('skytools.order_7') = '';
+    assert current_setting('application_name') = 'seen' and current_setting('skytools.order_7') = 'x';
 end $$;
 reset role; drop role nobody_at_all;

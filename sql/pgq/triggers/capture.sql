@@ -41,7 +41,7 @@ declare
     _value text;
     _present boolean;
     _type oid;
-    _ev text[] := array_fill(null::text, array[7]);     -- type, data, extra1, extra2, extra3, extra4, when
+    _ev text[] := pg_catalog.array_fill(null::text, array[7]);     -- type, data, extra1, extra2, extra3, extra4, when
 begin
     if pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then
         return case when tg_level operator(pg_catalog.=) 'ROW' then case when tg_op operator(pg_catalog.=) 'DELETE' then old else new end end;
@@ -57,9 +57,11 @@ begin
     end if;
 
     if tg_op operator(pg_catalog.=) 'TRUNCATE' then
-        -- versions of rows begin anew in the same places: pgq._capture_order_key()
-        perform pg_catalog.set_config('skytools.truncated',
-            (pg_catalog.concat('0', pg_catalog.substring(pg_catalog.current_setting('skytools.truncated', true), '^[0-9]{1,9}$'))::pg_catalog.int4 operator(pg_catalog.+) 1)::pg_catalog.text, true);
+        -- versions of rows begin anew in the same places: pgq._capture_order_block()
+        _text := pg_catalog.current_setting('skytools.truncated', true);
+        perform pg_catalog.set_config('skytools.truncated', pg_catalog.concat(
+            pg_catalog.regexp_replace(_text, pg_catalog.concat('#', tg_relid, ':[0-9]*,'), ''), '#', tg_relid, ':',
+            coalesce(pg_catalog.substring(_text, pg_catalog.concat('#', tg_relid, ':([0-9]{1,9}),'))::pg_catalog.int4, 0) operator(pg_catalog.+) 1, ','), true);
     end if;
 
     -- The plan: kept from an earlier row as long as nothing of the table has changed.  The functions used here look
@@ -288,9 +290,10 @@ begin
         end if;
     end loop;
 
-    -- where the event has a number already
-    if tg_when operator(pg_catalog.=) 'AFTER' and tg_level operator(pg_catalog.=) 'ROW' and pgq._trigger_numbered()
-       and (tg_op operator(pg_catalog.<>) 'INSERT' or new.xmax operator(pg_catalog.<>) '0'::pg_catalog.xid) then
+    -- where the event has, or may have, a number already
+    if tg_when operator(pg_catalog.=) 'AFTER' and tg_level operator(pg_catalog.=) 'ROW'
+       and (case when tg_op operator(pg_catalog.=) 'INSERT' then new.xmax operator(pg_catalog.<>) '0'::pg_catalog.xid
+                 else pg_catalog.starts_with(tg_name, '!') end) then
         perform pgq._trigger_event(_p.queue, pgq._trigger_which('@KIND@', tg_argv), tg_relid, case when tg_op operator(pg_catalog.=) 'INSERT' then new.ctid else old.ctid end, tg_op,
                                    _ev[1], _ev[2], _ev[3], _ev[4], _ev[5], _ev[6]);
     else

@@ -3,7 +3,7 @@
 use crate::dice::Dice;
 use crate::kinds::{KINDS, ident, kind_of, literal};
 use crate::setup::{COLUMN_NAMES, SCHEMAS, TABLE_NAMES, attach, capture, fresh_name, random_table};
-use crate::step::{DEFERRABLE, Form, QUEUE, WITHOUT_KEY};
+use crate::step::{BEHIND, DEFERRABLE, Form, QUEUE, RESETS, WITHOUT_KEY};
 use crate::world::{Column, Role, Table, World};
 
 /// A change of definitions.
@@ -297,14 +297,14 @@ fn around(dice: &mut Dice, world: &World, form: Form, id: usize, table: &Table) 
         )),
         11 => Change::source("select pgq.refresh_queue_code()"),
         12 => Change::source(format!("analyze {full}")),
-        _ => triggers(dice, world.nested, table),
+        _ => triggers(dice, world.nested, form, table),
     }
 }
 
 /// Triggers of the user's come and go.
-fn triggers(dice: &mut Dice, nested: bool, table: &Table) -> Change {
+fn triggers(dice: &mut Dice, nested: bool, form: Form, table: &Table) -> Change {
     let full = table.full();
-    let (function, when) = match dice.roll(if nested { 13 } else { 4 }) {
+    let (function, when) = match dice.roll(if nested { 14 } else { 4 }) {
         0 => ("change", "before insert or update"),
         1 => ("skip", "before insert or update or delete"),
         2 => ("note", "after insert or update or delete"),
@@ -315,13 +315,16 @@ fn triggers(dice: &mut Dice, nested: bool, table: &Table) -> Change {
         7 | 8 => ("back", "after delete"),
         9 => ("back", "after update or delete"),
         10 | 11 => ("take", "after update or delete"),
+        // text of generic triggers depends on settings
+        12 if form == Form::Row => ("reset", "after insert or update"),
         _ => ("again", "after update"),
     };
     // of triggers of a kind the first by name fires first; capture's are called ~_londiste and !_londiste
-    let name = match dice.roll(4) {
-        0 if nested => format!("A {function}"),
-        1 => format!("~ {function}"),
-        _ => function.to_owned(),
+    let (name, behind) = match dice.roll(6) {
+        0 if nested => (format!("A {function}"), false),
+        1 => (format!("~ {function}"), false),
+        2 if form == Form::Row && when.starts_with("before") => (format!("~~ {function}"), true),
+        _ => (function.to_owned(), false),
     };
     let name = ident(&name);
     let drop = format!("drop trigger if exists {name} on {full}");
@@ -334,9 +337,15 @@ fn triggers(dice: &mut Dice, nested: bool, table: &Table) -> Change {
     if dice.one_in(2) {
         return Change::source(drop);
     }
-    Change::source(format!(
-        "{drop}; create trigger {name} {when} on {full} for each row execute function h.{function}({argument})"
-    ))
+    let tag = match function {
+        _ if behind => BEHIND,
+        "reset" => RESETS,
+        _ => "",
+    };
+    let create = format!(
+        "create trigger {name} {when} on {full} for each row execute function h.{function}({argument})"
+    );
+    Change { tag, ..Change::source(format!("{drop}; {create}")) }
 }
 
 fn come_and_go(dice: &mut Dice, world: &World, form: Form, id: usize, table: &Table) -> Change {

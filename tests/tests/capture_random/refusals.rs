@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 
 use crate::session::Failure;
 use crate::stage::{Finding, Wrong};
-use crate::step::{Act, DEFERRABLE, Form, Step, WITHOUT_KEY};
+use crate::step::{Act, BEHIND, DEFERRABLE, Form, RESETS, Step, WITHOUT_KEY};
 
 /// What histories made at random run into by themselves: keys and references violated, names gone meanwhile, and the like.
 const ORDINARY: &[&str] = &[
@@ -45,12 +45,19 @@ pub fn judge(form: Form, source: &[String], steps: &[Step], session: usize, fail
             "55000" => {
                 message.starts_with("Update/Delete on table without pkey")
                     && mentioned(source, steps, WITHOUT_KEY)
+                    || message.contains(" fires behind that of capture") && mentioned(source, steps, BEHIND)
+                    || message.starts_with("the order of changes of table ")
+                        && mentioned(source, steps, RESETS)
             }
             "0A000" if form.is_generated() => {
                 form == Form::Statement
                     && message.starts_with("statement on table ")
                     && message.contains(" inside of another one on it")
-                    || message == "primary key update not allowed: the key is deferrable"
+                    || [
+                        "primary key update not allowed: the key is deferrable",
+                        "a row is deleted before its own change is logged, and its key is deferrable",
+                    ]
+                    .contains(&message.as_str())
                         && mentioned(source, steps, DEFERRABLE)
             }
             "0A000" => message == "primary key update not allowed",

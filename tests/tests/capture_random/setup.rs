@@ -185,6 +185,12 @@ const SOURCE: &str = r#"
     exception when unique_violation or foreign_key_violation or check_violation or not_null_violation or generated_always or undefined_column then
         return null;
     end $$;
+    -- whatever was set is gone
+    create function h.reset() returns trigger language plpgsql set search_path = pg_catalog as $$
+    begin
+        if new.note like '%a%' then execute 'reset all'; end if;
+        return null;
+    end $$;
     -- called by a statement for the rows that it deletes
     create function h.put_back(_table text, _row text) returns text language plpgsql set search_path = pg_catalog as $$
     begin

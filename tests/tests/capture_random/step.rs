@@ -7,6 +7,10 @@ use std::fmt;
 pub const WITHOUT_KEY: &str = "/* no key */";
 /// See [`WITHOUT_KEY`].
 pub const DEFERRABLE: &str = "/* deferrable */";
+/// Stands where a trigger is created that fires behind capture's; likewise.
+pub const BEHIND: &str = "/* behind */";
+/// Stands where a trigger is created that runs RESET ALL; likewise.
+pub const RESETS: &str = "/* resets */";
 
 /// The queue.
 pub const QUEUE: &str = "q";

@@ -77,8 +77,8 @@ struct Current {
     present_day: bool,
     /// Name of the row trigger.
     trigger: String,
-    /// `insert or update or delete`, as far as they are captured.
-    events: String,
+    /// Letters of I, U, D.
+    operations: String,
     /// Arguments of the trigger.
     args: Vec<String>,
 }
@@ -155,7 +155,7 @@ async fn renew_generic(tx: &Transaction<'_>, dest: &str, current: &Current) -> R
     }
     tx.query_one(
         sql::RENEW_GENERIC,
-        &[&dest, &current.trigger, &current.function, &current.args, &current.events],
+        &[&dest, &current.trigger, &current.function, &current.args, &current.operations],
     )
     .await?;
     Ok("The trigger stays generic, beside it there is one that keeps the order of changes now")
@@ -182,7 +182,7 @@ async fn current(tx: &Transaction<'_>, queue: &str, dest: &str) -> Result<Option
         present_day: row.try_get(3)?,
         form: row.try_get(4)?,
         trigger: row.try_get(5)?,
-        events: row.try_get(6)?,
+        operations: row.try_get(6)?,
         args: row.try_get::<_, Option<_>>(7)?.unwrap_or_default(),
         options: row.try_get(8)?,
     }))

@@ -101,7 +101,9 @@ pub const CAPTURE_TRIGGERS: &str = "select r.nr, \
      left join lateral (select t.tgname::text, t.tgenabled::text, \
                case when position('\\x0064656e7900'::bytea in t.tgargs) > 0 then 'deny' \
                     when p.proname !~ '^_capture_' then 'generic' when t.tgtype & 1 = 1 then 'row' else 'statement' end as form, \
-               (select bit_or(o.tgtype) & 28 from pg_catalog.pg_trigger o where o.tgrelid = t.tgrelid and o.tgfoid = t.tgfoid and not o.tgisinternal) as operations \
+               (select (coalesce(bit_or(o.tgtype) filter (where o.tgtype & 2 = 0 and o.tgname not like '!!%'), bit_or(o.tgtype)) \
+                       | (coalesce(bit_or(o.tgtype) filter (where o.tgtype & 2 <> 0), 0) & 8)) & 28 \
+                  from pg_catalog.pg_trigger o where o.tgrelid = t.tgrelid and o.tgfoid = t.tgfoid and not o.tgisinternal) as operations \
           from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = t.tgfoid \
           join pg_catalog.pg_namespace f on f.oid = p.pronamespace and f.nspname = 'pgq' \
          where t.tgrelid = c.oid and not t.tgisinternal and (t.tgtype & 32) = 0 \
@@ -135,9 +137,9 @@ pub const CAPTURE_LOST: &str = "select r.nr, \
      where c.lost_since is not null or pg_catalog.cardinality(there.names) < pg_catalog.cardinality(wanted.names) \
      order by r.nr";
 /// What captures a table: queue, schema, name.
-pub const CURRENT_CAPTURE: &str = "select c.function::text, c.plain, c.good, c.present_day, c.form, c.trigger::text, c.events, c.args, c.options \
+pub const CURRENT_CAPTURE: &str = "select c.function::text, c.plain, c.good, c.present_day, c.form, c.trigger::text, c.operations, c.args, c.options \
      from pgq._capture_current($1, $2::text::name, $3::text::name) c where c.form is not null";
-/// Puts the triggers of today on a table whose generic ones are older: table, trigger, function, arguments, events.
+/// Puts the triggers of today on a table whose generic ones are older: table, trigger, function, arguments, operations.
 pub const RENEW_GENERIC: &str = "select pgq._capture_triggers(pg_catalog.to_regclass(pgq.quote_fqname($1::text)), $2::text::name, 'generic', \
         $3::text::name, $4::text[], $5)";
 

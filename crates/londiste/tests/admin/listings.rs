@@ -40,9 +40,18 @@ async fn lists_are_those_of_the_original() -> Result<()> {
         &["row: insert", "trigger \"~_londiste_q\", \"!_londiste_q\" is gone", "refresh-trigger public.b"],
     );
     root.run(&["refresh-trigger", "b"]).await?.ok();
-    root.sql("select pgq.capture_table('q', 'public.b', 'tgflags=IU')")?;
-    let verbose = json(&root.run(&["tables", "--verbose", "--json"]).await?.ok())?;
-    assert_eq!(verbose[0]["capture"], serde_json::json!({"form": "row: insert, update", "problem": null}));
+    // a trigger may see more than is captured
+    for (options, form) in [
+        ("'tgflags=IU'", "row: insert, update"),
+        ("'tgflags=ID'", "row: insert, delete"),
+        ("'form=generic', 'tgflags=ID'", "generic: insert, delete"),
+        ("'tgflags=IUD'", "row"),
+        ("'tgflags=IU'", "row: insert, update"),
+    ] {
+        root.sql(&format!("select pgq.capture_table('q', 'public.b', {options})"))?;
+        let verbose = json(&root.run(&["tables", "--verbose", "--json"]).await?.ok())?;
+        assert_eq!(verbose[0]["capture"], serde_json::json!({"form": form, "problem": null}), "{options}");
+    }
     assert_eq!(root.run(&["tables", "--names-only"]).await?.ok(), "public.b\n");
     assert_eq!(
         json(&root.run(&["tables", "--names-only", "--json"]).await?.ok())?,

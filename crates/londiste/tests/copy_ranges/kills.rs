@@ -121,9 +121,10 @@ async fn odd_names_types_and_large_values_survive_a_kill() -> Result<()> {
     let f = Fixture::empty().await?;
     f.pair.both(
         "create schema \"S \"\"q'\"; create type \"S \"\"q'\".mood as enum ('good', 'b''ad'); create domain \"S \"\"q'\".d as numeric(9, 3); \
+         create domain \"S \"\"q'\".m as \"S \"\"q'\".mood; \
          create table \"S \"\"q'\".\"T %'\" (\"k 1\" numeric, \"K\"\"2\" text, \"from\" \"S \"\"q'\".mood, dom \"S \"\"q'\".d, \
            arr text[], js jsonb, by bytea, ts timestamptz, mo money, iv interval, big text, r int4range, \
-           nr int generated always as identity, primary key (\"K\"\"2\", \"k 1\"))",
+           nr int generated always as identity, k3 \"S \"\"q'\".m default 'good', primary key (\"K\"\"2\", k3, \"k 1\"))",
     )
     .await?;
     let name = "\"S \"\"q'\".\"T %'\"";

@@ -9,7 +9,7 @@ use crate::{Error, Result};
 /// Everything about capture.
 pub(super) async fn check(transaction: &Transaction<'_>) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
-    for sql in [TRIGGERS, TRUNCATE, UNREGISTERED] {
+    for sql in [TRIGGERS, FOLLOWERS, TRUNCATE, UNREGISTERED] {
         found.extend(findings(transaction, &filled(sql)).await?);
     }
     found.extend(code(transaction).await?);
@@ -76,10 +76,12 @@ select format('table %I.%I, queue %I', r.rel_schema, r.rel_name, r.queue_name), 
      where r.trigger is not null
        and not exists (select 1 from pg_trigger t where t.tgrelid = r.rel and t.tgname = x.name)
     union all
-    select format('trigger %I is that of an older installation: what triggers and functions change inside of a statement may be logged out of order', t.tgname),
+    select 'the triggers are those of an older installation: what triggers and functions do inside of a statement may be logged wrongly',
            'put the present ones on the table', format('select pgq.capture_table(%s)', $OPTIONS)
-      from pg_trigger t
-     where not r.by_statement and t.tgrelid = r.rel and t.tgname = r.trigger_name and t.tgfoid = r.function and t.tgtype & 24 <> 0
+     where not r.by_statement and r.trigger is not null
+       and (exists (select 1 from pg_trigger t where t.tgrelid = r.rel and t.tgname = r.trigger_name and t.tgfoid = r.function and t.tgtype & 24 <> 0)
+            or r.operations ~ 'D' and not exists (select 1 from pg_trigger t where t.tgrelid = r.rel and t.tgfoid = r.function and t.tgqual is not null and t.tgtype & 8 <> 0)
+            or r.operations = 'ID' and not exists (select 1 from pg_trigger t where t.tgrelid = r.rel and t.tgname = '~' || r.trigger_name and t.tgtype & 16 <> 0))
     union all
     select format('changes were not captured since %s: %s', r.lost_since, r.lost_reason),
            format('remove the cause, copy the table again where it is replicated (londiste resync), then select pgq.capture_table(%s)',
@@ -88,11 +90,27 @@ select format('table %I.%I, queue %I', r.rel_schema, r.rel_name, r.queue_name), 
   ) f (problem, remedy, repair)
  order by r.capture_id";
 
+/// Triggers of the user's that fire, or are asked, where they could spoil what capture logs.
+const FOLLOWERS: &str = "
+select format('table %I.%I', n.nspname, c.relname),
+       case when t.tgtype & 2 <> 0 then format('trigger %I fires behind that of capture: updates and deletes fail', t.tgname)
+            else format('the WHEN clause of trigger %I is asked before that of capture, and could change what it has not logged yet', t.tgname) end,
+       format('alter trigger %I on %I.%I rename to %I', t.tgname, n.nspname, c.relname, coalesce(nullif(btrim(t.tgname, '~! '), ''), 'before_capture')), null
+  from (select distinct o.tgrelid, p.proname
+          from pg_trigger o join pg_proc p on p.oid = o.tgfoid
+         where p.pronamespace = 'pgq'::regnamespace and o.tgtype & 1 = 1
+           and (p.proname ~ '^_capture_[0-9]+$' or p.proname in ('logutriga', 'sqltriga', 'jsontriga') and starts_with(o.tgname, '!'))) w
+  join pg_class c on c.oid = w.tgrelid
+  join pg_namespace n on n.oid = c.relnamespace
+  join pg_trigger t on t.tgrelid = w.tgrelid and t.tgname = pgq._capture_follower(w.tgrelid, w.proname)
+ order by 1, 2";
+
 /// Triggers that run a function of pgq, with their arguments: one for each row trigger, where capture by row or statement made several under the name
 /// that the others extend.
 const ROW_TRIGGERS: &str = "
     select t.oid, t.tgrelid, ltrim(t.tgname, '~!') as tgname,
-           (select bit_or(o.tgtype) from pg_trigger o where o.tgrelid = t.tgrelid and o.tgfoid = t.tgfoid) as tgtype, n.nspname, c.relname, p.proname, p.oid as function,
+           (select coalesce(bit_or(o.tgtype) filter (where o.tgtype & 2 = 0), bit_or(o.tgtype)) | (coalesce(bit_or(o.tgtype) filter (where o.tgtype & 2 <> 0), 0) & 8)
+              from pg_trigger o where o.tgrelid = t.tgrelid and o.tgfoid = t.tgfoid and o.tgname not like '!!%') as tgtype, n.nspname, c.relname, p.proname, p.oid as function,
            (select array_agg(convert_from(substr(t.tgargs, z.before + 1, z.at - z.before - 1), getdatabaseencoding()) order by z.at)
               from (select g + 1 as at, lag(g + 1, 1, 0) over (order by g) as before
                       from generate_series(0, length(t.tgargs) - 1) g where get_byte(t.tgargs, g) = 0) z) as args
@@ -101,11 +119,11 @@ const ROW_TRIGGERS: &str = "
       join pg_namespace n on n.oid = c.relnamespace
       join pg_proc p on p.oid = t.tgfoid
      where p.pronamespace = 'pgq'::regnamespace and not t.tgisinternal and t.tgparentid = 0 and t.tgnargs > 0
-       and (t.tgqual is null or starts_with(t.tgname, '!'))
+       and (t.tgqual is null or starts_with(t.tgname, '!') and not starts_with(t.tgname, '!!'))
        and (t.tgtype & 1 = 1 or t.tgnewtable is not null and t.tgoldtable is null)
        -- others for updates and deletes
        and not exists (select 1 from pg_trigger o
-                        where o.tgrelid = t.tgrelid and o.tgfoid = t.tgfoid and o.tgname < t.tgname and ltrim(o.tgname, '~!') = ltrim(t.tgname, '~!'))";
+                        where o.tgrelid = t.tgrelid and o.tgfoid = t.tgfoid and o.tgname < t.tgname and not starts_with(o.tgname, '!!') and ltrim(o.tgname, '~!') = ltrim(t.tgname, '~!'))";
 
 /// A truncate trigger beside each row trigger that londiste or `pgq.capture_table` has made.
 const TRUNCATE: &str = "
