@@ -242,12 +242,21 @@ returns text as $$
 --
 -- Errors:
 --      those of pgq._capture_plan
+--      serialization_failure: the snapshot does not show that the table is captured
+--      object_not_in_prerequisite_state: nothing is registered, as after the restore of a dump without data
 declare
     _c pgq.capture%rowtype;
     _w record;
     _sql text;
 begin
-    select * into strict _c from pgq.capture c where c.function_name = i_function and c.queue_name = i_queue;
+    select * into _c from pgq.capture c where c.function_name = i_function and c.queue_name = i_queue;
+    if not found and current_setting('transaction_isolation') !~ '^read ' then
+        raise exception 'capture was put on table % after the snapshot of this transaction was taken', i_table::regclass
+            using errcode = 'serialization_failure', hint = 'Run the transaction again.';
+    elsif not found then
+        raise exception 'table % was altered, and its capture by function pgq.% is not registered', i_table::regclass, i_function
+            using errcode = 'object_not_in_prerequisite_state', hint = 'Put it on again: "skytools verify --repair", or pgq.capture_table().';
+    end if;
     perform pgq._capture_plan(i_queue, _c.options, i_table, i_op);
     _w := pgq._capture_words(_c, i_table);
     _sql := format('select pgq._capture_event(%L, null, r.type, r.data, %s, null) from (%s) r%s', i_queue, _w.extra,
