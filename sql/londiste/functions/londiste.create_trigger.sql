@@ -247,7 +247,7 @@ begin
         if l_func ~ '^_capture_' then
             perform pgq._capture_triggers(l_rel, trigger_name, l_form, l_func, l_args, l_operations);
         elsif l_before or to_regprocedure('pgq._trigger_number(text,text,oid,tid,xid)') is null then
-            perform pgq._capture_drop_triggers(l_rel, trigger_name, 'single');
+            perform pgq._capture_drop_triggers(l_rel, trigger_name, true, array[trigger_name]::text[]);
         else
             if i_node_type is distinct from 'leaf' then
                 perform pgq._trigger_check_key(l_rel, l_args);

@@ -27,9 +27,6 @@ begin
            -- operations of AFTER triggers that fire for all changes: 4 insert, 8 delete, 16 update
            coalesce(bit_or(t.tgtype) filter (where t.tgtype & 2 = 0 and t.tgqual is null), 0) & 28 as after,
            bool_or(t.tgtype & 2 <> 0) as before, bool_or(t.tgqual is not null) as late, bool_or(t.tgtype & 1 = 0) as by_statement,
-           -- of triggers with a WHEN clause, which see changes in order
-           coalesce(bit_or(t.tgtype) filter (where t.tgqual is not null), 0) & 28 as in_order,
-           coalesce(bit_or(t.tgtype) filter (where t.tgtype & 2 <> 0), 0) & 28 as at_once,
            -- some only see updates: a BEFORE trigger beside AFTER triggers, and one that never fires
            coalesce(bit_or(t.tgtype) filter (where t.tgtype & 2 = 0 and not starts_with(t.tgname, '!!')), bit_or(t.tgtype))
                | (coalesce(bit_or(t.tgtype) filter (where t.tgtype & 2 <> 0), 0) & 8) as all_operations, (array_agg(t.tgargs))[1] as args
@@ -63,11 +60,11 @@ begin
     end if;
     plain := coalesce(_t.plain, false);
     present_day := _t.function is null or form = 'statement'
-        or _t.after & 24 = 0
-           and _t.in_order = (case when operations ~ 'D' then 8 else 0 end | case when operations ~ 'U' or operations = 'ID' and _t.function !~ '^_capture_' then 16 else 0 end)
-           and _t.at_once = case when _t.function !~ '^_capture_' then 0
-                                 else case when operations ~ 'D' then 8 else 0 end | case when operations ~ 'U' or operations = 'ID' then 16 else 0 end end
-        or _t.function !~ '^_capture_' and (_t.before or 'deny' = any (args[2:]));
+        or _t.function !~ '^_capture_' and _t.before
+        or not exists (select 1
+                         from pgq._capture_wanted(case when _t.function ~ '^_capture_' then 'row' else 'generic' end, trigger, operations, 'deny' = any (args[2:])) w
+                        where not exists (select 1 from pg_trigger t
+                                           where t.tgrelid = _table and t.tgname = w.name and t.tgtype = w.type and (t.tgqual is null) = (w.condition is null)));
     good := coalesce(_c.lost_since is null and _t.enabled and _c.function_name = _t.function
                      and (form = 'statement'
                           or (operations !~ 'I' or _t.after & 4 <> 0)

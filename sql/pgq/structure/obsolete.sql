@@ -27,6 +27,7 @@ begin
                 or p.proname = '_capture_order_block' and p.pronargs <> 2
                 or p.proname = '_capture_current' and not '{operations}' <@ p.proargnames
                 or p.proname = '_capture_triggers' and not '{i_operations}' <@ p.proargnames
+                or p.proname = '_capture_drop_triggers' and p.pronargs <> 4
                 or p.proname = '_capture_refuse' and p.proargnames[2] = 'i_leave')
     loop
         execute pg_catalog.format('drop function %s', _f.fn);

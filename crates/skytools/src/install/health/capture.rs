@@ -18,9 +18,9 @@ pub(super) async fn check(transaction: &Transaction<'_>) -> Result<Vec<Finding>>
 
 /// A row of `pgq.capture`, its table and the trigger that runs its function.
 const REGISTERED: &str = "
-    select c.*, to_jsonb(c) ->> 'form' = 'statement' as by_statement, q.queue_id, f.oid as function,
+    select c.*, c.form = 'statement' as by_statement, q.queue_id, f.oid as function,
            coalesce(t.tgrelid, to_regclass(format('%I.%I', c.rel_schema, c.rel_name))) as rel,
-           t.oid as trigger, t.tgenabled, t.tgname
+           t.oid as trigger, t.tgenabled, t.tgname, coalesce(t.tgname = c.trigger_name and t.tgtype & 24 <> 0, false) as one_for_all
       from pgq.capture c
       left join pgq.queue q on q.queue_name = c.queue_name
       left join pg_proc f on f.oid = to_regprocedure(format('pgq.%I()', c.function_name))
@@ -64,24 +64,21 @@ select format('table %I.%I, queue %I', r.rel_schema, r.rel_name, r.queue_name), 
      where t.tgrelid = r.rel and t.tgenabled in ('D', 'R')
        and (t.tgfoid = r.function or t.tgname = r.trigger_name || '_open' and p.pronamespace = 'pgq'::regnamespace)
     union all
-    select format('trigger %I was dropped: changes are not captured', x.name),
+    select format('trigger %I was dropped: changes are not captured', w.name),
            format('select pgq.capture_table(%s); what was changed meanwhile is missing elsewhere: copy the table there again (londiste resync)', $OPTIONS), null
-      from (select r.trigger_name || s as name from unnest('{_update,_delete,_open,_pin}'::text[]) s where r.by_statement
-            union all
-            select r.trigger_name where not r.by_statement and r.operations ~ 'I'
-            union all
-            select p.prefix || r.trigger_name from (values ('~', '[UD]'), ('!', 'U')) p (prefix, operation)
-             where not r.by_statement and r.operations ~ p.operation
-               and not exists (select 1 from pg_trigger t where t.tgrelid = r.rel and t.tgname = r.trigger_name and t.tgfoid = r.function and t.tgtype & 24 <> 0)) x
-     where r.trigger is not null
-       and not exists (select 1 from pg_trigger t where t.tgrelid = r.rel and t.tgname = x.name)
+      from pgq._capture_wanted(r.form, r.trigger_name, r.operations, false) w
+     where r.trigger is not null and not r.one_for_all
+       and not exists (select 1 from pg_trigger t where t.tgrelid = r.rel and t.tgname = w.name)
+       -- an older installation did not make it
+       and (w.condition is distinct from 'kept' or r.operations ~ 'U')
     union all
     select 'the triggers are those of an older installation: what triggers and functions do inside of a statement may be logged wrongly',
            'put the present ones on the table', format('select pgq.capture_table(%s)', $OPTIONS)
-     where not r.by_statement and r.trigger is not null
-       and (exists (select 1 from pg_trigger t where t.tgrelid = r.rel and t.tgname = r.trigger_name and t.tgfoid = r.function and t.tgtype & 24 <> 0)
-            or r.operations ~ 'D' and not exists (select 1 from pg_trigger t where t.tgrelid = r.rel and t.tgfoid = r.function and t.tgqual is not null and t.tgtype & 8 <> 0)
-            or r.operations = 'ID' and not exists (select 1 from pg_trigger t where t.tgrelid = r.rel and t.tgname = '~' || r.trigger_name and t.tgtype & 16 <> 0))
+     where r.trigger is not null
+       and (r.one_for_all
+            or exists (select 1 from pgq._capture_wanted(r.form, r.trigger_name, r.operations, false) w
+                         left join pg_trigger t on t.tgrelid = r.rel and t.tgname = w.name
+                        where t.tgtype <> w.type or t.oid is null and w.condition = 'kept' and r.operations !~ 'U'))
     union all
     select format('changes were not captured since %s: %s', r.lost_since, r.lost_reason),
            format('remove the cause, copy the table again where it is replicated (londiste resync), then select pgq.capture_table(%s)',
