@@ -385,6 +385,30 @@ async fn a_column_that_is_missing_here_is_named_and_replay_goes_on_when_it_is_ad
     worker.stop().await
 }
 
+/// Asks with `begin` for a copy of `acc`, whose gate is in place, and with `request` for something else when it has come to `state`.
+async fn request_in(pair: &Pair, state: &str, begin: &str, request: &str) -> Result<()> {
+    let before = loads(pair).await?;
+    pair.on_leaf.batch_execute("select pg_advisory_lock(778)").await?;
+    support::admin(&pair.on_leaf, begin).await?;
+    wait_for("the load to begin", PATIENCE, || async { Ok((loads(pair).await? > before).then_some(())) }).await?;
+    ensure!(pair.state("public.acc").await? == "in-copy");
+    if state == "catching-up" {
+        // A copy asks its source for batches, and stays in this state without an answer.
+        pair.on_root.batch_execute("begin; lock table pgq.subscription in exclusive mode").await?;
+        pair.on_leaf.batch_execute("select pg_advisory_unlock(778)").await?;
+        pair.until_state("public.acc", &[state]).await?;
+    }
+    support::admin(&pair.on_leaf, request).await?;
+    pair.on_leaf.batch_execute("select pg_advisory_unlock_all()").await?;
+    Ok(pair.on_root.batch_execute("rollback").await?)
+}
+
+/// How many loads of `acc` have begun, also those that were rolled back.
+async fn loads(pair: &Pair) -> Result<i64> {
+    let sql = "select case when is_called then last_value else 0 end from loads";
+    Ok(pair.on_leaf.query_one(sql, &[]).await?.get(0))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn reset_and_removal_under_way() -> Result<()> {
     let pair = Pair::new().await?;
@@ -392,27 +416,32 @@ async fn reset_and_removal_under_way() -> Result<()> {
     pair.on_root
         .batch_execute("insert into acc select g, 0, repeat('y', 200), g from generate_series(1, 50000) g")
         .await?;
+    pair.on_leaf
+        .batch_execute(
+            "create sequence loads; create function gate() returns trigger language plpgsql as \
+               $$ begin perform nextval('public.loads'), pg_advisory_xact_lock_shared(778); return null; end $$; \
+             create trigger gate before truncate on acc execute function gate(); alter table acc enable always trigger gate",
+        )
+        .await?;
     pair.add("public.acc", "").await?;
+    let worker = pair.worker("")?;
+    pair.until_state("public.acc", &["ok"]).await?;
     let resync = "select * from londiste.local_set_table_state('q', 'public.acc', null, null)";
     let remove = "select * from londiste.local_remove_table('q', 'public.acc')";
-    let worker = pair.worker("")?;
     for state in ["in-copy", "catching-up"] {
-        // A state passes in milliseconds, so the table is held in it until the request is made.
-        pair.hold_in(state).await?;
-        support::admin(&pair.on_leaf, resync).await?;
-        pair.until_state("public.acc", &[state]).await?;
-        support::admin(&pair.on_leaf, resync).await?;
-        pair.let_go().await?;
+        let before = loads(&pair).await?;
+        request_in(&pair, state, resync, resync).await?;
+        // The copy that is under way ends before the one that was asked for begins.
+        wait_for("the copy that was asked for", PATIENCE, || async {
+            Ok((loads(&pair).await? > before + 1).then_some(()))
+        })
+        .await?;
         pair.until_state("public.acc", &["ok"]).await?;
         pair.until_caught_up().await?;
         ensure!(pair.assert_same("acc").await? == 50_000);
     }
     for state in ["in-copy", "catching-up"] {
-        pair.hold_in(state).await?;
-        support::admin(&pair.on_leaf, resync).await?;
-        pair.until_state("public.acc", &[state]).await?;
-        support::admin(&pair.on_leaf, remove).await?;
-        pair.let_go().await?;
+        request_in(&pair, state, resync, remove).await?;
         pair.until_no_copy_consumers().await?;
         pair.until_caught_up().await?;
         pair.add_on_leaf("public.acc", "").await?;

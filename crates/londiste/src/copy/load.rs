@@ -6,12 +6,12 @@ use skytools::{Error, ErrorKind, Result, quote};
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
+use super::loaded::loaded;
 use super::transfer::{Columns, Progress, transfer};
 use super::{indexes, ranges, source};
 use crate::apply::TableShape;
 use crate::snapshot::Snapshot;
-use crate::sync;
-use crate::table::{MergeState, TableRow};
+use crate::table::TableRow;
 
 /// Below this size an index is cheaper to fill than to drop and build.
 const REBUILD_FROM_BYTES: i64 = 8 << 20;
@@ -142,8 +142,7 @@ pub async fn load(source: &Client, target: &Client, task: &Load<'_>) -> Result<L
         restore_stored_ddl(target, task.queue, &task.row.table_name, ddl).await?;
     }
     ranges::forget(target, task.queue, &task.row.table_name).await?;
-    sync::set_state(target, task.queue, &task.row.table_name, Some(&snapshot), MergeState::CatchingUp)
-        .await?;
+    loaded(target, task.queue, &task.row.table_name, &snapshot).await?;
     target.batch_execute("commit").await?;
     source.batch_execute("commit").await?;
     let bytes = task.progress.bytes();

@@ -7,6 +7,7 @@ mod command;
 mod dropped;
 mod indexes;
 mod load;
+mod loaded;
 mod lock;
 mod position;
 mod ranges;

@@ -185,8 +185,8 @@ impl Copier {
         Ok(Some(Session { target, source, tables: Tables::new(), role, completed }))
     }
 
-    async fn start_over(&self, target: &Client, state: MergeState) -> Result<()> {
-        if let Step::Become(state) = sync::next(state, Input::PositionLost) {
+    async fn start_over(&self, target: &Client, from: MergeState) -> Result<()> {
+        if let Step::Become(state) = sync::next(from, Input::PositionLost) {
             tracing::warn!(
                 table = self.table,
                 "the copy's position on its source is gone, the table is copied again"
@@ -194,7 +194,9 @@ impl Copier {
             target.batch_execute("begin").await?;
             match self.row(target).await? {
                 Some(row) if row.dropped_ddl.is_some() => abandon(target, &self.settings.queue, &row).await?,
-                _ => sync::set_state(target, &self.settings.queue, &self.table, None, state).await?,
+                _ => {
+                    sync::move_state(target, &self.settings.queue, &self.table, from, None, state).await?;
+                }
             }
             target.batch_execute("commit").await?;
         }
@@ -272,7 +274,10 @@ impl Copier {
                 }
                 Step::Become(state) => {
                     let (queue, snapshot) = (&self.settings.queue, row.custom_snapshot.as_ref());
-                    sync::set_state(&*session.target, queue, &self.table, snapshot, state).await?;
+                    let from = row.merge_state;
+                    if !sync::move_state(&*session.target, queue, &self.table, from, snapshot, state).await? {
+                        continue;
+                    }
                     tracing::info!(table = self.table, %state, "table state");
                     self.bell.ring();
                     if state == MergeState::Ok {

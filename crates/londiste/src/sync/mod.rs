@@ -3,7 +3,8 @@
 //! Two parties act. The **worker** replays the queue into all tables that are `ok`. A **copy** serves exactly one
 //! table: it loads the rows, applies the table's events that were written meanwhile, and hands the table over. They
 //! agree through `londiste.table_info.merge_state` alone; every move is one committed update, so either of them may
-//! be killed in any state and goes on from the stored one.
+//! be killed in any state and goes on from the stored one. A move is made from the state that it was decided in, or not at
+//! all: somebody may have asked for a new copy since.
 //!
 //! ```text
 //!               worker: slot free,               copy: rows loaded,
@@ -34,7 +35,7 @@ mod store;
 
 pub use bell::{Bell, Listener, ring_worker};
 pub use slots::{Candidate, choose_copies};
-pub use store::{forget_snapshot, set_state};
+pub use store::{forget_snapshot, move_state, set_missing};
 
 use crate::table::MergeState;
 

@@ -344,9 +344,10 @@ impl Worker {
                 }
                 Err(e) => return Err(e),
             }
-            sync::set_state(client, &self.settings.queue, &candidate.table, None, state).await?;
-            tracing::info!(table = candidate.table, %state, "table state");
-            begun += 1;
+            if sync::move_state(client, &self.settings.queue, &candidate.table, row.merge_state, None, state).await? {
+                tracing::info!(table = candidate.table, %state, "table state");
+                begun += 1;
+            }
         }
         Ok(begun > 0)
     }
@@ -391,10 +392,12 @@ impl Worker {
             match sync::next(row.merge_state, Input::WorkerAt(batch.tick_id)) {
                 Step::Become(state) => {
                     let (client, queue) = (&*self.target()?.connection, &self.settings.queue);
-                    sync::set_state(client, queue, &row.table_name, row.custom_snapshot.as_ref(), state)
-                        .await?;
-                    tracing::info!(table = row.table_name, %state, "table state");
+                    let snapshot = row.custom_snapshot.as_ref();
+                    if sync::move_state(client, queue, &row.table_name, row.merge_state, snapshot, state).await? {
+                        tracing::info!(table = row.table_name, %state, "table state");
+                    }
                     self.bell.ring();
+                    // If it was not moved, the next look tells what it is.
                     wait = true;
                 }
                 Step::Hold => wait = true,

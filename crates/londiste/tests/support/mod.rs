@@ -137,31 +137,6 @@ impl Pair {
         }
     }
 
-    /// From now on, whoever wants to change a table's entry on the leaf while one is in `state` has to wait, but for
-    /// [`Pair::on_leaf`]. The entry itself is not locked.
-    pub async fn hold_in(&self, state: &str) -> Result<()> {
-        self.on_leaf
-            .batch_execute(&format!(
-                "select pg_advisory_lock(778); \
-                 create function hold() returns trigger language plpgsql as $f$ begin \
-                   if exists (select from londiste.table_info where merge_state = '{state}') then \
-                     perform pg_catalog.pg_advisory_xact_lock_shared(778); end if; \
-                   return null; end $f$; \
-                 create trigger hold before update on londiste.table_info for each statement execute function hold(); \
-                 alter table londiste.table_info enable always trigger hold"
-            ))
-            .await?;
-        Ok(())
-    }
-
-    /// Ends [`Pair::hold_in`].
-    pub async fn let_go(&self) -> Result<()> {
-        // First the lock: those who wait for it hold the table that the trigger is on.
-        self.on_leaf.batch_execute("select pg_advisory_unlock(778)").await?;
-        self.on_leaf.batch_execute("drop function hold() cascade").await?;
-        Ok(())
-    }
-
     /// What consumers of the leaf complain about.
     pub async fn errors(&self) -> Result<String> {
         let rows = self.on_leaf.query(

@@ -16,11 +16,11 @@ use crate::apply::TableShape;
 use crate::apply::session::Role;
 use crate::copy::dropped::{Stored, rebuild};
 use crate::copy::load::{drop_fkeys, lock, warn_about};
+use crate::copy::loaded::{loaded, reset_meanwhile};
 use crate::copy::{Columns, Progress, indexes, source};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
-use crate::sync;
-use crate::table::{MergeState, TableRow};
+use crate::table::TableRow;
 
 /// One table to load.
 pub struct RangeLoad<'a> {
@@ -133,10 +133,10 @@ pub async fn load(source: &Client, target: &Client, task: &RangeLoad<'_>) -> Res
         let both = (&there, &prepared.here);
         let rows = changed::replace(source, target, both, &prepared.columns, &first, task.progress).await?;
         tracing::info!(table, rows, "rows written since the first part of the copy");
-        sync::set_state(target, queue, table, Some(&snapshot), MergeState::CatchingUp).await?;
+        loaded(target, queue, table, &snapshot).await?;
     } else {
         store::forget(target, queue, table).await?;
-        sync::set_state(target, queue, table, Some(&first), MergeState::CatchingUp).await?;
+        loaded(target, queue, table, &first).await?;
     }
     target.batch_execute("commit").await?;
     source.batch_execute("commit").await?;
@@ -165,10 +165,6 @@ async fn wanted(source: &Client, task: &RangeLoad<'_>) -> Result<bool> {
         .try_get(0)?;
     let bytes = bytes.and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
     Ok(task.settings.ranges.wants(&task.row.table_name, bytes))
-}
-
-fn reset_meanwhile(table: &str) -> Error {
-    Error::new(ErrorKind::Transient, format!("the copy of table {table} was reset meanwhile"))
 }
 
 /// A table that was dropped and created again has nothing of what was loaded, and its own indexes.

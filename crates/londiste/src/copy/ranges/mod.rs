@@ -30,7 +30,7 @@ pub use store::{first_snapshot, forget};
 
 use super::load::restore_stored_ddl;
 use crate::sync;
-use crate::table::{MergeState, TableRow};
+use crate::table::TableRow;
 
 const RESERVE: &str =
     "select 1 from londiste.table_info where queue_name = $1 and table_name = $2 for update";
@@ -76,5 +76,5 @@ pub async fn abandon(target: &Client, queue: &str, row: &TableRow) -> Result<()>
             load::store_ddl(target, queue, table, None).await?;
         }
     }
-    sync::set_state(target, queue, table, None, MergeState::Missing).await
+    sync::set_missing(target, queue, table).await
 }
