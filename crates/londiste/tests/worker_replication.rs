@@ -390,7 +390,8 @@ async fn request_in(pair: &Pair, state: &str, begin: &str, request: &str) -> Res
     let before = loads(pair).await?;
     pair.on_leaf.batch_execute("select pg_advisory_lock(778)").await?;
     support::admin(&pair.on_leaf, begin).await?;
-    wait_for("the load to begin", PATIENCE, || async { Ok((loads(pair).await? > before).then_some(())) }).await?;
+    wait_for("the load to begin", PATIENCE, || async { Ok((loads(pair).await? > before).then_some(())) })
+        .await?;
     ensure!(pair.state("public.acc").await? == "in-copy");
     if state == "catching-up" {
         // A copy asks its source for batches, and stays in this state without an answer.

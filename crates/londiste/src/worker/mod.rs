@@ -344,7 +344,9 @@ impl Worker {
                 }
                 Err(e) => return Err(e),
             }
-            if sync::move_state(client, &self.settings.queue, &candidate.table, row.merge_state, None, state).await? {
+            if sync::move_state(client, &self.settings.queue, &candidate.table, row.merge_state, None, state)
+                .await?
+            {
                 tracing::info!(table = candidate.table, %state, "table state");
                 begun += 1;
             }
@@ -393,7 +395,9 @@ impl Worker {
                 Step::Become(state) => {
                     let (client, queue) = (&*self.target()?.connection, &self.settings.queue);
                     let snapshot = row.custom_snapshot.as_ref();
-                    if sync::move_state(client, queue, &row.table_name, row.merge_state, snapshot, state).await? {
+                    if sync::move_state(client, queue, &row.table_name, row.merge_state, snapshot, state)
+                        .await?
+                    {
                         tracing::info!(table = row.table_name, %state, "table state");
                     }
                     self.bell.ring();
