@@ -51,7 +51,7 @@ impl Node {
         let dir = tempfile::Builder::new().prefix("node-").tempdir()?;
         let text = format!(
             "[londiste]\njob_name = {name}_worker\ndb = {}\nqueue_name = {QUEUE}\npidfile = {1}/worker.pid\nlogfile = {1}/worker.log\n\
-             loop_delay = 0.1\nexception_sleep = 0.3\nparallel_copies = 5\nlocal_wm_publish_period = 1\nglobal_wm_publish_period = 1\n",
+             loop_delay = 0.1\nexception_sleep = 0.3\nlock_timeout = 60\nparallel_copies = 5\nlocal_wm_publish_period = 1\nglobal_wm_publish_period = 1\n",
             cluster.connstr("db"),
             dir.path().display()
         );

@@ -78,7 +78,7 @@ impl Pair {
                 self.ini(node),
                 format!(
                     "[londiste]\njob_name = {node}_worker\ndb = {}\nqueue_name = {QUEUE}\npidfile = {dir}/{node}.pid\nlogfile = {dir}/{node}.log\n\
-                     loop_delay = 0.1\nexception_sleep = 0.3\nparallel_copies = 2\nlocal_wm_publish_period = 1\nglobal_wm_publish_period = 1\n",
+                     loop_delay = 0.1\nexception_sleep = 0.3\nlock_timeout = 60\nparallel_copies = 2\nlocal_wm_publish_period = 1\nglobal_wm_publish_period = 1\n",
                     self.connstr(cluster)
                 ),
             )?;

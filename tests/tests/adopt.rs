@@ -64,7 +64,7 @@ fn reader(
 }
 
 async fn install(connstr: &str) -> Result<String> {
-    skytools(["install", "--db", connstr])?.succeed(LIMIT).await
+    skytools(["install", "--db", connstr, "--lock-timeout=60"])?.succeed(LIMIT).await
 }
 
 async fn verified(connstr: &str) -> Result<()> {

@@ -4,7 +4,6 @@
 //! And what the missing primary keys guaranteed: one row per consumer, whoever registers at the same time.
 
 use anyhow::{Context, Result, ensure};
-use testkit::TestDb;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
@@ -102,8 +101,8 @@ async fn buffers(client: &Client, sql: &str) -> Result<i64> {
 }
 
 /// Opens what the following look-ups close: they run in order, each rolled back, so state is made for them here.
-async fn all_buffers(db: &TestDb) -> Result<Vec<i64>> {
-    let client = db.connect().await?;
+async fn all_buffers(db: &str) -> Result<Vec<i64>> {
+    let client = testkit::connect(db).await?;
     client.batch_execute("select pgq.insert_event('q', 'a', 'b')").await?;
     client.batch_execute("select pgq.ticker('q')").await?;
     let mut found = Vec::with_capacity(LOOKUPS.len());
@@ -129,14 +128,16 @@ async fn all_buffers(db: &TestDb) -> Result<Vec<i64>> {
 
 #[tokio::test]
 async fn look_ups_cost_the_same_while_a_snapshot_is_held() -> Result<()> {
-    let db = testkit::database().await?;
-    let client = db.connect().await?;
+    // Statistics that change between the two measurements would change plans.
+    let cluster = testkit::own_cluster(|b| b.conf("autovacuum = off").conf("fsync = off")).await?;
+    let db = testkit::database_on(&cluster, "db")?;
+    let client = testkit::connect(&db).await?;
     client.batch_execute(SETUP).await?;
     // every table and index has seen some use before the first measurement
     client.batch_execute(&LOOP.replace("$LOOPS", "50")).await?;
     let before = all_buffers(&db).await?;
 
-    let holder = db.connect().await?;
+    let holder = testkit::connect(&db).await?;
     holder
         .batch_execute("begin isolation level repeatable read; select count(*) from pgq.subscription")
         .await?;

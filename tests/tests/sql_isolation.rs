@@ -15,7 +15,10 @@ const QUEUE: &str = "q";
 /// Rotation looks at the transactions of the whole server, so one test runs at a time.
 static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
-async fn queue() -> Result<(TestDb, Client, tokio::sync::MutexGuard<'static, ()>)> {
+/// Comes first of what a test holds, so that it ends last: dropping a database is a transaction, too.
+type Turn = tokio::sync::MutexGuard<'static, ()>;
+
+async fn queue() -> Result<(Turn, TestDb, Client)> {
     let turn = ONE.lock().await;
     let db = testkit::database().await?;
     let admin = db.connect().await?;
@@ -25,7 +28,7 @@ async fn queue() -> Result<(TestDb, Client, tokio::sync::MutexGuard<'static, ()>
              update pgq.queue set queue_rotation_period = '0', queue_ticker_max_lag = '0', queue_ticker_idle_period = '0'",
         )
         .await?;
-    Ok((db, admin, turn))
+    Ok((turn, db, admin))
 }
 
 async fn number(client: &Client, sql: &str) -> Result<i64> {
@@ -71,7 +74,7 @@ async fn begin(client: &Client, level: &str) -> Result<()> {
 
 #[tokio::test]
 async fn old_snapshots_are_refused_after_a_rotation() -> Result<()> {
-    let (db, admin, _turn) = queue().await?;
+    let (_turn, db, admin) = queue().await?;
     for level in ["repeatable read", "serializable"] {
         for statement in [
             "select pgq.insert_event_raw('q', null, now(), null, null, 't', 'd', null, null, null, null)",
@@ -97,7 +100,7 @@ async fn old_snapshots_are_refused_after_a_rotation() -> Result<()> {
 
 #[tokio::test]
 async fn generated_code_writes_to_the_current_table_under_an_old_snapshot() -> Result<()> {
-    let (db, admin, _turn) = queue().await?;
+    let (_turn, db, admin) = queue().await?;
     for level in ["repeatable read", "serializable"] {
         let writer = db.connect().await?;
         begin(&writer, level).await?;
@@ -115,7 +118,7 @@ async fn generated_code_writes_to_the_current_table_under_an_old_snapshot() -> R
 
 #[tokio::test]
 async fn between_the_steps_old_snapshots_are_refused_and_others_write() -> Result<()> {
-    let (db, admin, _turn) = queue().await?;
+    let (_turn, db, admin) = queue().await?;
     let (old, fresh) = (db.connect().await?, db.connect().await?);
     begin(&old, "repeatable read").await?;
     let before = current_table(&admin).await?;
@@ -134,7 +137,7 @@ async fn between_the_steps_old_snapshots_are_refused_and_others_write() -> Resul
 
 #[tokio::test]
 async fn a_rolled_back_step_1_neither_lets_old_snapshots_in_nor_blocks_for_long() -> Result<()> {
-    let (db, admin, _turn) = queue().await?;
+    let (_turn, db, admin) = queue().await?;
     let old = db.connect().await?;
     begin(&old, "repeatable read").await?; // sees table 0 as current
     rotate(&admin).await?;
@@ -160,7 +163,7 @@ async fn a_rolled_back_step_1_neither_lets_old_snapshots_in_nor_blocks_for_long(
 
 #[tokio::test]
 async fn a_transaction_may_write_after_its_own_change_of_the_queue() -> Result<()> {
-    let (_db, admin, _turn) = queue().await?;
+    let (_turn, _db, admin) = queue().await?;
     begin(&admin, "serializable").await?;
     admin.batch_execute("update pgq.queue set queue_disable_insert = true").await?;
     admin.batch_execute("update pgq.queue set queue_disable_insert = false").await?;
@@ -171,7 +174,7 @@ async fn a_transaction_may_write_after_its_own_change_of_the_queue() -> Result<(
 
 #[tokio::test]
 async fn old_snapshots_cannot_write_to_a_queue_disabled_meanwhile() -> Result<()> {
-    let (db, admin, _turn) = queue().await?;
+    let (_turn, db, admin) = queue().await?;
     let (old, fresh) = (db.connect().await?, db.connect().await?);
     begin(&old, "repeatable read").await?;
     begin(&fresh, "read committed").await?;
@@ -201,7 +204,7 @@ async fn old_snapshots_cannot_write_to_a_queue_disabled_meanwhile() -> Result<()
 
 #[tokio::test]
 async fn step_2_counts_from_its_own_call_even_in_an_older_transaction() -> Result<()> {
-    let (db, admin, _turn) = queue().await?;
+    let (_turn, db, admin) = queue().await?;
     let (stepper, writer) = (db.connect().await?, db.connect().await?);
     stepper.batch_execute("begin; select txid_current()").await?;
     writer.batch_execute("begin; select pgq.insert_event('q', 't', 'in the old table')").await?;
@@ -230,7 +233,7 @@ async fn step_2_counts_from_its_own_call_even_in_an_older_transaction() -> Resul
 
 #[tokio::test]
 async fn without_consumers_an_open_writer_still_holds_the_rotation() -> Result<()> {
-    let (db, admin, _turn) = queue().await?;
+    let (_turn, db, admin) = queue().await?;
     let writer = db.connect().await?;
     let table: String = {
         writer.batch_execute("begin").await?;
@@ -259,7 +262,7 @@ async fn without_consumers_an_open_writer_still_holds_the_rotation() -> Result<(
 
 #[tokio::test]
 async fn a_prepared_transaction_keeps_its_event_across_rotations() -> Result<()> {
-    let (db, admin, _turn) = queue().await?;
+    let (_turn, db, admin) = queue().await?;
     if number(&admin, "select current_setting('max_prepared_transactions')").await? == 0 {
         anyhow::bail!("the test cluster needs max_prepared_transactions");
     }
@@ -324,8 +327,8 @@ async fn blocked(admin: &Client, pid: i64) -> Result<()> {
 }
 
 /// A root that hands its queue over, and a consumer that reads all of it.
-async fn root() -> Result<(TestDb, Client, tokio::sync::MutexGuard<'static, ()>)> {
-    let (db, admin, turn) = queue().await?;
+async fn root() -> Result<(Turn, TestDb, Client)> {
+    let (turn, db, admin) = queue().await?;
     admin
         .batch_execute(
             "select pgq_node.register_location('q', 'old root', 'dbname=x', false);
@@ -336,7 +339,7 @@ async fn root() -> Result<(TestDb, Client, tokio::sync::MutexGuard<'static, ()>)
     for (_, setup, _) in WRITERS {
         admin.batch_execute(setup).await?;
     }
-    Ok((db, admin, turn))
+    Ok((turn, db, admin))
 }
 
 /// Opens the queue again.
@@ -352,7 +355,7 @@ async fn reopen(admin: &Client) -> Result<()> {
 
 #[tokio::test]
 async fn a_writer_that_read_open_before_a_takeover_cannot_write_behind_its_last_tick() -> Result<()> {
-    let (db, admin, _turn) = root().await?;
+    let (_turn, db, admin) = root().await?;
     for (name, _, statement) in WRITERS {
         for level in ["read committed", "repeatable read"] {
             for warm in [false, true] {
@@ -383,7 +386,7 @@ async fn a_writer_that_read_open_before_a_takeover_cannot_write_behind_its_last_
 
 #[tokio::test]
 async fn a_takeover_waits_for_whoever_wrote_before_it() -> Result<()> {
-    let (db, admin, _turn) = root().await?;
+    let (_turn, db, admin) = root().await?;
     for (name, _, statement) in WRITERS {
         reopen(&admin).await?;
         let (taker, writer) = (db.connect().await?, db.connect().await?);
@@ -426,7 +429,7 @@ async fn read_until(client: &Client, consumer: &str, tick: i64) -> Result<Vec<St
 
 #[tokio::test]
 async fn capture_notices_ddl_behind_an_old_snapshot() -> Result<()> {
-    let (db, admin, _turn) = queue().await?;
+    let (_turn, db, admin) = queue().await?;
     // a rewritten table looks empty to an older snapshot: the type change is seen through an insert
     let changes = [
         ("alter table t add column extra text default 'e'", "delete from t"),
@@ -533,7 +536,7 @@ async fn write(client: Client, writer: usize, level: &str, count: usize) -> Resu
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_event_is_lost_or_doubled_under_constant_rotation() -> Result<()> {
-    let (db, admin, _turn) = queue().await?;
+    let (_turn, db, admin) = queue().await?;
     admin.batch_execute("select pgq.register_consumer('q', 'c')").await?;
     let mut writers = Vec::new();
     for (nr, level) in

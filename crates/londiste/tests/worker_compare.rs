@@ -54,16 +54,16 @@ async fn differences_are_counted_while_the_source_is_written_to() -> Result<()> 
     .await?;
     // Settings of the target's logins must not matter.
     pair.on_leaf.batch_execute(&format!("alter database {} set datestyle = 'German'; alter database {0} set extra_float_digits = -5; alter database {0} set timezone = 'Asia/Tokyo'", pair.leaf.name())).await?;
-    ensure!(same(run(pair.config("")?, &[], false).await?, 0), "tables under load differ");
+    ensure!(same(run(pair.config("lock_timeout = 90")?, &[], false).await?, 0), "tables under load differ");
     pair.on_leaf.batch_execute("set session_replication_role = replica; update a set f = f + 1e-12 where id = 3; delete from b where id = 5").await?;
-    ensure!(same(run(pair.config("")?, &[], false).await?, 2));
-    ensure!(same(run(pair.config("")?, &["public.a", "empty"], false).await?, 1));
-    ensure!(same(run(pair.config("")?, &[], true).await?, 1), "only b has another count");
+    ensure!(same(run(pair.config("lock_timeout = 90")?, &[], false).await?, 2));
+    ensure!(same(run(pair.config("lock_timeout = 90")?, &["public.a", "empty"], false).await?, 1));
+    ensure!(same(run(pair.config("lock_timeout = 90")?, &[], true).await?, 1), "only b has another count");
     ensure!(
-        same(run(pair.config("")?, &["public.nosuch"], false).await?, 0),
+        same(run(pair.config("lock_timeout = 90")?, &["public.nosuch"], false).await?, 0),
         "an unknown table is a warning"
     );
-    let own = "compare_sql = select count(1) as cnt, 7 as chksum from only _TABLE_";
+    let own = "lock_timeout = 90\ncompare_sql = select count(1) as cnt, 7 as chksum from only _TABLE_";
     ensure!(same(run(pair.config(own)?, &["a"], false).await?, 0));
     load.abort();
     worker.stop().await
@@ -87,6 +87,6 @@ async fn a_writer_that_does_not_end_is_an_error_with_a_hint_and_nothing_stays_lo
     worker.stop().await?;
     let error = run(pair.config("lock_timeout = 1")?, &[], false).await.expect_err("the worker is down");
     ensure!(error.to_string().contains("lagging"), "{}", error.chain());
-    pair.on_root.batch_execute("set lock_timeout = '2s'; insert into a values (2)").await?;
+    pair.on_root.batch_execute("set lock_timeout = '60s'; insert into a values (2)").await?;
     Ok(())
 }

@@ -317,12 +317,12 @@ async fn a_backlog_goes_as_one_batch_and_what_is_before_an_error_is_kept() -> Re
     worker.stop().await?;
     let ticks = async |rows: std::ops::RangeInclusive<i32>| -> Result<()> {
         for id in rows {
-            let before: i64 = pair.on_root.query_one("select max(tick_id) from pgq.tick", &[]).await?.get(0);
             pair.on_root.execute("insert into heap values ($1, 'backlog')", &[&id]).await?;
             // A forced tick would look like two million events.
-            wait_for("a tick", PATIENCE, || async {
-                let now: i64 = pair.on_root.query_one("select max(tick_id) from pgq.tick", &[]).await?.get(0);
-                Ok((now > before).then_some(()))
+            let sees = "select exists (select 1 from pgq.tick t, heap h \
+                 where h.id = $1 and txid_visible_in_snapshot(h.xmin::text::bigint, t.tick_snapshot))";
+            wait_for("a tick that sees the row", PATIENCE, || async {
+                Ok(pair.on_root.query_one(sees, &[&id]).await?.get::<_, bool>(0).then_some(()))
             })
             .await?;
         }

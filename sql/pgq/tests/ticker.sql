@@ -1,3 +1,4 @@
+-- cluster: own
 -- When a tick is due, and that one failing queue keeps no other from ticking.
 select pgq.create_queue('q');
 create function backdate(_by interval) returns void language sql as $$ update pgq.tick set tick_time = tick_time - _by where tick_queue = 1 $$;

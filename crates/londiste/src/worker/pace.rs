@@ -80,12 +80,23 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    impl Pace {
+        /// As [`Pace::applied`] a moment ago, and it stays so, however slow the machine is.
+        fn just_applied(&mut self, events: u64, took: Duration) {
+            self.applied(events, took);
+            let later = Instant::now() + Duration::from_secs(3600);
+            self.load = self.load.map(|_| later);
+            self.events = self.events.map(|_| later);
+            self.batch = self.batch.map(|(_, took)| (later, took));
+        }
+    }
+
     #[test]
     fn without_ticks_on_demand_only_load_hurries() {
         let mut pace = Pace::default();
-        pace.applied(LOAD_EVENTS - 1, Duration::ZERO);
+        pace.just_applied(LOAD_EVENTS - 1, Duration::ZERO);
         assert_eq!(pace.wait(SECOND, false), SECOND);
-        pace.applied(LOAD_EVENTS, Duration::ZERO);
+        pace.just_applied(LOAD_EVENTS, Duration::ZERO);
         assert!(pace.under_load());
         assert_eq!(pace.wait(SECOND, false), LOOK);
         assert_eq!(pace.wait(Duration::from_millis(1), false), Duration::from_millis(1));
@@ -97,9 +108,9 @@ mod tests {
     fn looks_come_often_while_events_come() {
         let mut pace = Pace::default();
         assert_eq!(pace.wait(SECOND, true), SECOND / LOOKS);
-        pace.applied(0, Duration::ZERO);
+        pace.just_applied(0, Duration::ZERO);
         assert_eq!(pace.wait(SECOND, true), SECOND / LOOKS);
-        pace.applied(1, Duration::ZERO);
+        pace.just_applied(1, Duration::ZERO);
         assert_eq!(pace.wait(SECOND, true), LOOK);
         pace.events = Instant::now().checked_sub(MORE_EXPECTED);
         assert_eq!(pace.wait(SECOND, true), SECOND / LOOKS);
@@ -109,7 +120,7 @@ mod tests {
     fn slow_batches_are_followed_by_a_pause() {
         let mut pace = Pace::default();
         assert!(pace.may_ask());
-        pace.applied(1, Duration::from_secs(3600));
+        pace.just_applied(1, Duration::from_secs(3600));
         assert!(!pace.may_ask());
         let wait = pace.wait(SECOND, true);
         assert!(wait > LOOK && wait <= GATHER, "{wait:?}");

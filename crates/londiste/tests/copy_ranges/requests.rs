@@ -16,15 +16,20 @@ async fn resync(f: &Fixture) -> Result<()> {
     f.londiste(&["resync", "public.t"]).await.map(drop)
 }
 
-/// Waits until somebody waits for a lock of the leaf that is no advisory lock.
-async fn until_blocked(f: &Fixture) -> Result<()> {
+/// Waits until a session of the leaf waits for a lock for which the condition holds.
+async fn until_blocked(f: &Fixture, condition: &str) -> Result<()> {
     wait_for("somebody to wait for a row or a table", PATIENCE, || async {
-        let sql = "select count(*) from pg_locks where not granted and locktype <> 'advisory' \
-             and pid in (select pid from pg_stat_activity where datname = current_database())";
-        Ok((count(&f.keeper, sql).await? > 0).then_some(()))
+        let sql = format!(
+            "select count(*) from pg_locks where not granted and {condition} \
+             and pid in (select pid from pg_stat_activity where datname = current_database())"
+        );
+        Ok((count(&f.keeper, &sql).await? > 0).then_some(()))
     })
     .await
 }
+
+/// Who waits for a row that another transaction has changed.
+const FOR_A_ROW: &str = "locktype in ('transactionid', 'tuple')";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn removing_the_table_gives_back_what_was_dropped() -> Result<()> {
@@ -33,9 +38,11 @@ async fn removing_the_table_gives_back_what_was_dropped() -> Result<()> {
     let worker = f.worker(THREE)?;
     f.until_waiting(1).await?;
     let remover = f.pair.leaf.connect().await?;
+    let pid: i32 = remover.query_one("select pg_backend_pid()", &[]).await?.get(0);
     let removal = tokio::spawn(async move {
         admin(&remover, "select * from londiste.local_remove_table('q', 'public.t')").await
     });
+    until_blocked(&f, &format!("pid = {pid}")).await?;
     f.open(RANGES).await?;
     removal.await??;
     f.assert_objects().await?;
@@ -56,7 +63,7 @@ async fn resync_waits_only_for_the_ranges_under_way() -> Result<()> {
     f.until_waiting(3).await?;
     let first = count(&f.keeper, "select count(*) from londiste.copy_range").await?;
     let (asked, opened) = tokio::join!(resync(&f), async {
-        until_blocked(&f).await?;
+        until_blocked(&f, FOR_A_ROW).await?;
         f.open(RANGES).await
     });
     asked.and(opened)?;
@@ -104,7 +111,7 @@ async fn a_change_of_the_source_table_waits_for_the_copy_and_the_copy_not_for_it
     let reader = f.pair.leaf.connect().await?;
     reader.batch_execute("begin; lock table t in access share mode").await?;
     let worker = f.worker(THREE)?;
-    until_blocked(&f).await?;
+    until_blocked(&f, "relation = 't'::regclass and mode = 'AccessExclusiveLock'").await?;
     let changer = f.pair.root.connect().await?;
     let change = tokio::spawn(async move { changer.batch_execute("vacuum full t").await });
     wait_for("the change to wait", PATIENCE, || async {

@@ -210,7 +210,7 @@ async fn shutdown_ends_an_idle_loop() -> Result<()> {
     });
     // It has asked once: its connection is idle in the server's eyes.
     testkit::wait_for("the consumer's first question", testkit::PATIENCE, async || {
-        let sql = "select count(*) from pg_stat_activity where application_name = $1 and state = 'idle'";
+        let sql = "select count(*) from pg_stat_activity where datname = current_database() and application_name = $1 and state = 'idle'";
         let idle: i64 = f.client.query_one(sql, &[&CONSUMER]).await?.get(0);
         Ok((idle == 1).then_some(()))
     })

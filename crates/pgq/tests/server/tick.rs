@@ -21,6 +21,9 @@ async fn a_tick_comes_at_once_or_is_left_to_the_ticker() -> Result<()> {
         ensure!(tick_now(&f.client, QUEUE).await?, "{schema:?}: a tick for somebody who may");
         let after: i64 = f.client.query_one(newest, &[]).await?.get(0);
         ensure!(after == before + 1, "{before} {after}");
+        for setting in ["ticker_max_lag", "ticker_idle_period"] {
+            f.client.execute("select pgq.set_queue_config($1, $2, '1 hour')", &[&QUEUE, &setting]).await?;
+        }
         ensure!(!tick_if_due(&f.client, QUEUE).await?, "{schema:?}: a tick that is not due");
 
         // A ticker that is at work keeps its order.
@@ -101,7 +104,7 @@ async fn numbers_and_snapshots_have_one_order() -> Result<()> {
     }
     let enough = testkit::wait_for("ticks of both kinds", testkit::PATIENCE, || async {
         let ticks: i64 = f.client.query_one("select count(*) from pgq.tick", &[]).await?.get(0);
-        Ok((ticks > 1500).then_some(()))
+        Ok((ticks > 500).then_some(()))
     })
     .await;
     stop.store(true, Ordering::Relaxed);
