@@ -102,9 +102,9 @@ async fn numbers_and_snapshots_have_one_order() -> Result<()> {
             anyhow::Ok(())
         }));
     }
-    let enough = testkit::wait_for("ticks of both kinds", testkit::PATIENCE, || async {
+    let enough = testkit::wait_for("ticks of both kinds", 5 * testkit::PATIENCE, || async {
         let ticks: i64 = f.client.query_one("select count(*) from pgq.tick", &[]).await?.get(0);
-        Ok((ticks > 500).then_some(()))
+        Ok((ticks > 1500).then_some(()))
     })
     .await;
     stop.store(true, Ordering::Relaxed);
