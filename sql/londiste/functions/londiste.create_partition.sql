@@ -119,7 +119,7 @@ begin
             perform pgq._capture_triggers(to_regclass(l_child), l_item.trigger_name, 'generic', 'logutriga', l_item.args, l_item.operations);
             for l_name in
                 select t.tgname from pg_catalog.pg_trigger t
-                 where l_item.enabled <> 'O' and t.tgrelid = to_regclass(l_child) and t.tgname in (l_item.trigger_name, '!' || l_item.trigger_name, '!!' || l_item.trigger_name)
+                 where l_item.enabled <> 'O' and t.tgrelid = to_regclass(l_child) and t.tgname in (select w.name from pgq._capture_wanted('generic', l_item.trigger_name, l_item.operations, false) w)
             loop
                 execute format('alter table %s %s trigger %I', l_child,
                                case l_item.enabled when 'D' then 'disable' when 'A' then 'enable always' else 'enable replica' end, l_name);

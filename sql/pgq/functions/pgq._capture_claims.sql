@@ -104,21 +104,27 @@ begin
 end;
 $$ language plpgsql immutable set search_path = pg_catalog, pgq, pg_temp;
 
+create or replace function pgq._capture_rename(i_table regclass, i_trigger name)
+returns text as $$
+-- The statement that gives such a trigger a name with which it spoils nothing.
+    select format('alter trigger %I on %s rename to %I', i_trigger, i_table, coalesce(nullif(btrim(i_trigger, '~! '), ''), 'before_capture'));
+$$ language sql stable set search_path = pg_catalog, pgq, pg_temp;
+
 create or replace function pgq._capture_not_last(i_table regclass, i_function name)
 returns void as $$
 -- Errors:
 --      object_not_in_prerequisite_state: names the trigger that has to be renamed
 declare
     _t name;
-    _renamed text;
+    _rename text;
 begin
     _t := pgq._capture_follower(i_table, i_function);
-    _renamed := format('alter trigger %I on %s rename to %I', _t, i_table, coalesce(nullif(btrim(_t, '~! '), ''), 'before_capture'));
+    _rename := pgq._capture_rename(i_table, _t);
     if exists (select 1 from pg_trigger t where t.tgrelid = i_table and t.tgname = _t and t.tgtype & 2 = 0) then
         raise exception 'the WHEN clause of trigger % on table % is asked before that of capture, and could change what it has not logged yet', quote_ident(_t), i_table
-            using errcode = 'object_not_in_prerequisite_state', hint = 'Triggers are asked by name: ' || _renamed;
+            using errcode = 'object_not_in_prerequisite_state', hint = 'Triggers are asked by name: ' || _rename;
     end if;
     raise exception 'trigger % on table % fires behind that of capture, and could change what it has logged', quote_ident(_t), i_table
-        using errcode = 'object_not_in_prerequisite_state', hint = 'Triggers fire by name: ' || _renamed;
+        using errcode = 'object_not_in_prerequisite_state', hint = 'Triggers fire by name: ' || _rename;
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;

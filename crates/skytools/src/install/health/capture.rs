@@ -92,7 +92,7 @@ const FOLLOWERS: &str = "
 select format('table %I.%I', n.nspname, c.relname),
        case when t.tgtype & 2 <> 0 then format('trigger %I fires behind that of capture: updates and deletes fail', t.tgname)
             else format('the WHEN clause of trigger %I is asked before that of capture, and could change what it has not logged yet', t.tgname) end,
-       format('alter trigger %I on %I.%I rename to %I', t.tgname, n.nspname, c.relname, coalesce(nullif(btrim(t.tgname, '~! '), ''), 'before_capture')), null
+       pgq._capture_rename(w.tgrelid, t.tgname), null
   from (select distinct o.tgrelid, p.proname
           from pg_trigger o join pg_proc p on p.oid = o.tgfoid
          where p.pronamespace = 'pgq'::regnamespace and o.tgtype & 1 = 1
