@@ -81,6 +81,31 @@ begin;
 \ir ../install.sql
 commit;
 select pg_temp.rows($$ select has_function_privilege('pgq_admin', 'pgq_node.drop_node(text,text)', 'execute'), has_function_privilege('londiste_writer', 'londiste.local_remove_table(text,text)', 'execute') $$, '(t,t)');
+-- others have their tables captured: the owner of PgQ needs to find their types, which whoever may lets him
+create role keeper; create role tenant login; grant pgq_admin, londiste_writer to tenant;
+create schema keep authorization keeper; grant usage, create on schema keep to tenant; create schema own authorization tenant;
+select pgq_node.register_location('k', 'here', 'dbname=here', false), pgq_node.create_node('k', 'root', 'here', 'kw', null, null, null);
+set role tenant;
+create table keep.t (id int primary key, v text); create table own.t (id int primary key, v text);
+select pg_temp.fails(q, '42501', 'role plain_owner, the owner of PgQ, may not use schema keep') from unnest(array[
+    'select pgq.capture_table(''k'', ''keep.t'')', 'select pgq.capture_table(''k'', ''keep.t'', ''form=statement'')', 'select londiste.local_add_table(''k'', ''keep.t'')']) q;
+do $$ declare _hint text; begin
+    perform pgq.capture_table('k', 'keep.t');
+    assert false;
+exception when insufficient_privilege then
+    get stacked diagnostics _hint = pg_exception_hint;
+    assert _hint = 'Let the owner of the schema run: grant usage on schema keep to plain_owner', _hint;
+end $$;
+select pg_temp.rows('select count(*) from pg_trigger where tgrelid = ''keep.t''::regclass', '(0)');
+insert into keep.t values (0);
+set role keeper; grant usage on schema keep to plain_owner;
+set role tenant;
+select pg_temp.eq(pgq.capture_table('k', 'keep.t') || pgq.capture_table('k', 'own.t', 'form=statement'), 'rowstatement');
+insert into keep.t values (1, 'x'); insert into own.t values (1, 'x');
+reset role;
+select pg_temp.eq((select string_agg(concat_ws(' ', ev_type, ev_data, ev_extra1), '|' order by ev_id) from pgq.event_template where ev_extra1 ~ '^(keep|own)\.'),
+                  'I:id id=1&v=x keep.t|I:id id=1&v=x own.t');
+set role tenant; drop schema own cascade; drop table keep.t; reset role;
 -- and the owner takes it all away
 \c owned plain_owner
 begin;
