@@ -8,7 +8,8 @@ use skytools::install::Module;
 
 use crate::Settings;
 use crate::ground;
-use crate::harness::{Better, Comparison, Contender};
+use crate::harness::{Comparison, Contender};
+use crate::report::{Better, Target};
 use crate::session::Session;
 
 /// Events in one call of `pgq.insert_events`.
@@ -47,7 +48,7 @@ pub fn run(settings: &Settings) -> Result<()> {
                 cluster.psql("plain", "truncate ev")?;
                 ground::seconds(cluster, "plain", &copy)
             }),
-            Contender::ours(format!("{name} Rust producer"), 0.5, || {
+            Contender::ours(format!("{name} Rust producer"), &[Target::Ratio(0, 0.5)], || {
                 cluster.psql("ours", "truncate pgq.event_1")?;
                 let began = Instant::now();
                 let all = (0..events).map(|_| NewEvent::new("type", data.as_str()));
@@ -57,22 +58,27 @@ pub fn run(settings: &Settings) -> Result<()> {
                 ensure!(written == events, "{written} of {events} events were written");
                 Ok(began.elapsed().as_secs_f64())
             }),
-            Contender::ours(format!("{name} pgq.insert_events, {CALL} a call"), 0.5, || {
-                cluster.psql("ours", "truncate pgq.event_1")?;
-                let (types, datas) =
-                    (vec!["type"; usize::try_from(CALL)?], vec![&data; usize::try_from(CALL)?]);
-                let began = Instant::now();
-                calling.execute("begin")?;
-                for _ in 0..events.div_ceil(CALL) {
-                    let row =
-                        calling.runtime.block_on(calling.connection.query_one(&call, &[&types, &datas]))?;
-                    let count: i64 = row.try_get(0)?;
-                    ensure!(count == i64::try_from(CALL)?, "{count} events of one call");
-                }
-                calling.execute("commit")?;
-                Ok(began.elapsed().as_secs_f64())
-            }),
+            Contender::ours(
+                format!("{name} pgq.insert_events, {CALL} a call"),
+                &[Target::Ratio(0, 0.5)],
+                || {
+                    cluster.psql("ours", "truncate pgq.event_1")?;
+                    let (types, datas) =
+                        (vec!["type"; usize::try_from(CALL)?], vec![&data; usize::try_from(CALL)?]);
+                    let began = Instant::now();
+                    calling.execute("begin")?;
+                    for _ in 0..events.div_ceil(CALL) {
+                        let row = calling
+                            .runtime
+                            .block_on(calling.connection.query_one(&call, &[&types, &datas]))?;
+                        let count: i64 = row.try_get(0)?;
+                        ensure!(count == i64::try_from(CALL)?, "{count} events of one call");
+                    }
+                    calling.execute("commit")?;
+                    Ok(began.elapsed().as_secs_f64())
+                },
+            ),
         ],
     }
-    .run(settings.rounds, settings.json)
+    .run(settings.rounds, &settings.output)
 }

@@ -1,10 +1,13 @@
 //! The ground that contenders stand on: one cluster, one database each.
 
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
 use cluster::Cluster;
 use skytools::install::{self, Module};
+
+use crate::program::succeed;
 
 /// A peer that is not installed; the program exits with 3, never with a silent pass.
 #[derive(Debug)]
@@ -38,12 +41,39 @@ pub fn cluster() -> Result<Cluster> {
 /// [`PeerMissing`] when the packages are not there.
 pub fn original(cluster: &Cluster, db: &str) -> Result<String> {
     cluster.create_database(db)?;
-    let available = cluster.psql(db, "select count(*) from pg_available_extensions where name = 'pgq'")?;
-    if available.trim() != "1" {
-        bail!(PeerMissing(format!("postgresql-{}-pgq3", cluster.installation().major())));
-    }
-    cluster.psql(db, "create extension pgq")?;
+    extension(cluster, db, "pgq", "pgq3")?;
     Ok(format!("PgQ {} (C)", cluster.psql(db, "select pgq.version()")?.trim()))
+}
+
+/// Adds an extension of the original, from Debian's package of that name.
+///
+/// # Errors
+/// [`PeerMissing`] when the package is not there.
+pub fn extension(cluster: &Cluster, db: &str, name: &str, package: &str) -> Result<()> {
+    let available =
+        cluster.psql(db, &format!("select count(*) from pg_available_extensions where name = '{name}'"))?;
+    if available.trim() != "1" {
+        bail!(PeerMissing(format!("postgresql-{}-{package}", cluster.installation().major())));
+    }
+    cluster.psql(db, &format!("create extension {name}"))?;
+    Ok(())
+}
+
+/// A database with the original's build without C.
+///
+/// # Errors
+/// [`PeerMissing`] when the package is not there.
+pub fn original_without_c(cluster: &Cluster, db: &str) -> Result<String> {
+    cluster.create_database(db)?;
+    let major = cluster.installation().major();
+    let file = format!("/usr/share/postgresql/{major}/contrib/pgq_pl_only.sql");
+    if !Path::new(&file).is_file() {
+        bail!(PeerMissing(format!("postgresql-{major}-pgq3 (with {file})")));
+    }
+    succeed(cluster.psql_command(db)?.args(["-q", "-o", "/dev/null", "-f", &file]))?;
+    // Installed in this way it does not know its version: that of the same package's extension.
+    let version = "select default_version from pg_available_extensions where name = 'pgq'";
+    Ok(format!("PgQ {} (without C)", cluster.psql(db, version)?.trim()))
 }
 
 /// A database with our modules.
@@ -61,7 +91,7 @@ pub fn ours(cluster: &Cluster, db: &str, modules: &[Module]) -> Result<String> {
     Ok(format!("ours {}", env!("CARGO_PKG_VERSION")))
 }
 
-/// Seconds that one script takes in psql, without the start of psql.
+/// Seconds that one script takes in psql, with psql's start: for what takes far longer.
 ///
 /// # Errors
 /// The script fails.

@@ -8,16 +8,8 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use serde_json::json;
 
-/// Whether large or small figures are good.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Better {
-    /// Rates.
-    Higher,
-    /// Durations and sizes.
-    Lower,
-}
+use crate::report::{Better, Figure, Output, Report, Role, Target};
 
 /// One of the things compared.
 pub struct Contender<'a> {
@@ -25,19 +17,23 @@ pub struct Contender<'a> {
     pub name: String,
     /// One measurement, in the unit of the comparison.
     pub measure: Box<dyn FnMut() -> Result<f64> + 'a>,
-    /// Whether this is ours, and which target it has against the peer (ratio, "at least").
-    pub target: Option<f64>,
+    /// Whose it is.
+    pub role: Role,
 }
 
 impl<'a> Contender<'a> {
     /// A peer or a baseline.
     pub fn peer(name: impl Into<String>, measure: impl FnMut() -> Result<f64> + 'a) -> Self {
-        Contender { name: name.into(), measure: Box::new(measure), target: None }
+        Contender { name: name.into(), measure: Box::new(measure), role: Role::Peer }
     }
 
-    /// One of ours, with the ratio it must reach against the reference.
-    pub fn ours(name: impl Into<String>, target: f64, measure: impl FnMut() -> Result<f64> + 'a) -> Self {
-        Contender { name: name.into(), measure: Box::new(measure), target: Some(target) }
+    /// One of ours, with what it must reach.
+    pub fn ours(
+        name: impl Into<String>,
+        targets: &[Target],
+        measure: impl FnMut() -> Result<f64> + 'a,
+    ) -> Self {
+        Contender { name: name.into(), measure: Box::new(measure), role: Role::Ours(targets.to_vec()) }
     }
 }
 
@@ -55,58 +51,12 @@ pub struct Comparison<'a> {
     pub reference: usize,
 }
 
-/// The figures of one contender.
-#[derive(Debug, Clone)]
-pub struct Figure {
-    /// Name with version.
-    pub name: String,
-    /// All rounds, without the warm-up.
-    pub runs: Vec<f64>,
-    /// The target ratio, for ours.
-    pub target: Option<f64>,
-}
-
-impl Figure {
-    /// The median of the rounds.
-    pub fn median(&self) -> f64 {
-        quantiles(&self.runs)[1]
-    }
-}
-
-/// Lower quartile, median and upper quartile.
-fn quantiles(values: &[f64]) -> [f64; 3] {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    [1, 2, 3].map(|quarter| {
-        // Between the two neighbours of the place, as usual.
-        let Some(places) = sorted.len().checked_sub(1).map(|last| last * quarter) else { return f64::NAN };
-        let (below, above) = (sorted[places / 4], sorted[places.div_ceil(4)]);
-        below + (above - below) * [0.0, 0.25, 0.5, 0.75][places % 4]
-    })
-}
-
-/// The figures of all contenders, of which `ours` must reach `target` against the reference (0.0: is only shown).
-pub fn figures<T>(
-    names: &[String],
-    runs: &[Vec<T>],
-    ours: usize,
-    target: f64,
-    pick: impl Fn(&T) -> f64,
-) -> Vec<Figure> {
-    let of = |(at, (name, runs)): (usize, (&String, &Vec<T>))| Figure {
-        name: name.clone(),
-        runs: runs.iter().map(&pick).collect(),
-        target: (at == ours).then_some(target),
-    };
-    names.iter().zip(runs).enumerate().map(of).collect()
-}
-
 impl Comparison<'_> {
-    /// Runs everything and prints a table, or one JSON line per figure of ours.
+    /// Runs everything and prints what was measured.
     ///
     /// # Errors
     /// A contender fails.
-    pub fn run(mut self, rounds: usize, as_json: bool) -> Result<()> {
+    pub fn run(mut self, rounds: usize, output: &Output) -> Result<()> {
         ensure!(self.reference < self.contenders.len(), "nothing to compare");
         let contenders = &mut self.contenders;
         let runs = rotate(contenders.len(), rounds, |at| (contenders[at].measure)())?;
@@ -114,7 +64,7 @@ impl Comparison<'_> {
             .contenders
             .iter()
             .zip(runs)
-            .map(|(c, runs)| Figure { name: c.name.clone(), runs, target: c.target })
+            .map(|(c, runs)| Figure { name: c.name.clone(), runs, role: c.role.clone() })
             .collect();
         Report {
             title: self.title,
@@ -123,7 +73,7 @@ impl Comparison<'_> {
             reference: self.reference,
             figures,
         }
-        .print(as_json);
+        .print(output);
         Ok(())
     }
 }
@@ -178,115 +128,9 @@ pub fn rotate<T>(
     Ok(runs)
 }
 
-/// Figures ready to be shown; ratios are against the figure at `reference`.
-pub struct Report {
-    /// Title of the comparison.
-    pub title: String,
-    /// Unit of the values.
-    pub unit: &'static str,
-    /// Direction.
-    pub better: Better,
-    /// Index of the figure that ratios refer to.
-    pub reference: usize,
-    /// What was measured.
-    pub figures: Vec<Figure>,
-}
-
-impl Report {
-    /// How good `figure` is against the reference, round by round: 2.0 = twice as fast, whatever the direction.
-    fn ratios(&self, figure: &Figure) -> Vec<f64> {
-        let ratio = |(&value, &reference): (&f64, &f64)| match self.better {
-            Better::Higher => value / reference,
-            Better::Lower => reference / value,
-        };
-        figure.runs.iter().zip(&self.figures[self.reference].runs).map(ratio).collect()
-    }
-
-    /// Prints a table, or one JSON line per figure of ours.
-    pub fn print(&self, as_json: bool) {
-        let figures = &self.figures;
-        if as_json {
-            for figure in figures.iter().filter(|f| f.target.is_some()) {
-                let peer = &figures[self.reference];
-                let ratios = self.ratios(figure);
-                println!(
-                    "{}",
-                    json!({
-                        "figure": self.title, "unit": self.unit, "name": figure.name, "ours": figure.median(),
-                        "peer": peer.name, "peer_value": peer.median(), "ratio": quantiles(&ratios)[1],
-                        "target": figure.target, "runs": figure.runs, "peer_runs": peer.runs, "ratios": ratios,
-                    })
-                );
-            }
-            return;
-        }
-        println!("\n{} ({})", self.title, self.unit);
-        let width = figures.iter().map(|f| f.name.chars().count()).max().unwrap_or(0);
-        for figure in figures {
-            let [low_ratio, ratio, high_ratio] = quantiles(&self.ratios(figure));
-            let low = figure.runs.iter().copied().fold(f64::INFINITY, f64::min);
-            let high = figure.runs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let verdict = match figure.target {
-                // No floor was set: the figure is ours, and only shown.
-                Some(0.0) | None => String::new(),
-                Some(target) if ratio >= target => format!("target {target:.2}: reached"),
-                Some(target) => format!("target {target:.2}: MISSED"),
-            };
-            println!(
-                "  {:width$}  {:>12}  {ratio:>6.2} x [{low_ratio:.2} … {high_ratio:.2}]  ({} … {})  {verdict}",
-                figure.name,
-                number(figure.median()),
-                number(low),
-                number(high)
-            );
-        }
-    }
-}
-
-fn number(value: f64) -> String {
-    if value.abs() >= 100.0 { format!("{value:.0}") } else { format!("{value:.3}") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn median_of_odd_and_even() {
-        let figure = |runs: &[f64]| Figure { name: String::new(), runs: runs.to_vec(), target: None };
-        assert!((figure(&[3.0, 1.0, 2.0]).median() - 2.0).abs() < 1e-9);
-        assert!((figure(&[4.0, 1.0, 2.0, 3.0]).median() - 2.5).abs() < 1e-9);
-        assert!(figure(&[]).median().is_nan());
-    }
-
-    #[test]
-    fn quartiles_lie_between_neighbours() {
-        let close = |values: &[f64], wanted: [f64; 3]| {
-            let found = quantiles(values);
-            assert!(found.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-9), "{found:?}");
-        };
-        close(&[7.0], [7.0; 3]);
-        close(&[3.0, 1.0, 2.0, 5.0, 4.0], [2.0, 3.0, 4.0]);
-        close(&[1.0, 2.0], [1.25, 1.5, 1.75]);
-        close(&[4.0, 3.0, 2.0, 1.0], [1.75, 2.5, 3.25]);
-    }
-
-    #[test]
-    fn a_round_is_compared_with_itself() {
-        let figure = |runs: &[f64]| Figure { name: String::new(), runs: runs.to_vec(), target: None };
-        // The machine is three times as fast in the second round: medians of the values would say anything.
-        let report = |better| Report {
-            title: String::new(),
-            unit: "",
-            better,
-            reference: 0,
-            figures: vec![figure(&[10.0, 30.0, 10.0]), figure(&[20.0, 60.0, 30.0])],
-        };
-        let (higher, lower) = (report(Better::Higher), report(Better::Lower));
-        assert_eq!(higher.ratios(&higher.figures[1]), [2.0, 2.0, 3.0]);
-        assert_eq!(lower.ratios(&lower.figures[1]), [0.5, 0.5, 1.0 / 3.0]);
-        assert_eq!(higher.ratios(&higher.figures[0]), [1.0; 3]);
-    }
 
     #[test]
     fn windows_add_up() {
@@ -313,13 +157,13 @@ mod tests {
                     order.borrow_mut().push('a');
                     Ok(2.0)
                 }),
-                Contender::ours("b", 1.0, || {
+                Contender::ours("b", &[Target::Ratio(0, 1.0)], || {
                     order.borrow_mut().push('b');
                     Ok(1.0)
                 }),
             ],
         };
-        comparison.run(3, true).unwrap();
+        comparison.run(3, &Output::new(true)).unwrap();
         assert_eq!(order.into_inner().into_iter().collect::<String>(), "abbaabba");
     }
 }

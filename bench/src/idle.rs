@@ -13,9 +13,9 @@ use anyhow::{Context, Result};
 use cluster::Cluster;
 use skytools::install::Module;
 
-use crate::harness::{Better, Report, figures};
 use crate::peers::Tools;
 use crate::program::{Daemon, children, cpu_seconds};
+use crate::report::{Better, Report, Target, figures};
 use crate::{Settings, ground, workplace};
 
 const DATABASES: u32 = 10;
@@ -87,23 +87,20 @@ pub fn run(settings: &Settings) -> Result<()> {
     }
     let names = [format!("Debian's pgqd {version} on {}", versions[0]), format!("{} pgqd", versions[1])];
     type Field = fn(Used) -> f64;
-    let shown: [(&str, &'static str, Field); 3] = [
-        ("processor time of the daemon", "% of a core", |used| used.daemon * 100.0),
-        ("processor time of the server's processes", "% of a core", |used| used.server * 100.0),
-        ("WAL written", "KiB/min", |used| used.wal / 1024.0 * 60.0),
+    let shown: [(&str, &'static str, &[Target], Field); 3] = [
+        ("processor time of the daemon", "% of a core", &[Target::AtMost(1.0)], |used| used.daemon * 100.0),
+        ("processor time of the server's processes", "% of a core", &[], |used| used.server * 100.0),
+        ("WAL written", "KiB/min", &[Target::Ratio(0, 1.0)], |used| used.wal / 1024.0 * 60.0),
     ];
-    for (what, unit, field) in shown {
+    for (what, unit, targets, field) in shown {
         Report {
             title: format!("idle, {} queues in {DATABASES} databases: {what}", DATABASES * QUEUES),
             unit,
             better: Better::Lower,
             reference: 0,
-            // Of WAL no more than the original's; the daemon's share is judged by its absolute value.
-            figures: figures(&names, &runs, 1, if unit == "KiB/min" { 1.0 } else { 0.0 }, |used| {
-                field(*used) / f64::from(settings.window)
-            }),
+            figures: figures(&names, &runs, 1, targets, |used| field(*used) / f64::from(settings.window)),
         }
-        .print(settings.json);
+        .print(&settings.output);
     }
     Ok(())
 }

@@ -16,9 +16,10 @@ use tokio::sync::oneshot;
 
 use crate::Settings;
 use crate::ground;
-use crate::harness::{Better, Report, figures, rotate};
+use crate::harness::rotate;
 use crate::peers::Tools;
 use crate::program::{Daemon, wait_until};
+use crate::report::{Better, Report, Target, figures};
 use crate::session::Session;
 use crate::workplace;
 
@@ -108,16 +109,16 @@ pub fn run(settings: &Settings) -> Result<()> {
             mine.sort_by(f64::total_cmp);
             Ok((percentile(&mine, 50), percentile(&mine, 99)))
         })?;
-        for (what, which) in [("median", 0), ("99th percentile", 1)] {
+        for (what, which, limit) in [("median", 0, 20.0), ("99th percentile", 1, 60.0)] {
             let pick = |run: &(f64, f64)| if which == 0 { run.0 } else { run.1 };
             Report {
                 title: format!("latency at {rate} events/s, {what}"),
                 unit: "ms",
                 better: Better::Lower,
                 reference: 0,
-                figures: figures(&names, &runs, 1, 0.0, pick),
+                figures: figures(&names, &runs, 1, &[Target::AtMost(limit)], pick),
             }
-            .print(settings.json);
+            .print(&settings.output);
         }
     }
     reader.stop()

@@ -16,6 +16,7 @@ mod program;
 mod read;
 mod replay;
 mod replicas;
+mod report;
 mod session;
 mod workplace;
 
@@ -25,13 +26,18 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
 
+use crate::report::Output;
+
+/// Exit status of `--strict`.
+const TARGET_MISSED: u8 = 4;
+
 /// Compares this project with the original and with PostgreSQL's own means.
 #[derive(Debug, Parser)]
 #[command(name = "bench")]
 struct Args {
     /// Which comparisons to run; all when none is named.
     names: Vec<Name>,
-    /// One JSON line per figure.
+    /// One JSON line per figure and peer.
     #[arg(long)]
     json: bool,
     /// Measured rounds, after one warm-up round.
@@ -52,6 +58,21 @@ struct Args {
     /// Leave out the original's Python programs from `copy`, `replay` and `pgbench-lag`, where they take most of the time.
     #[arg(long)]
     without_python: bool,
+    /// Consumers of each kind in `held-snapshot`.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    consumers: u32,
+    /// Which kinds of consumers `held-snapshot` measures.
+    #[arg(long, value_delimiter = ',', default_values_t = held_snapshot::Kind::value_variants().to_vec())]
+    kinds: Vec<held_snapshot::Kind>,
+    /// Events per second in each database of `held-snapshot` while the snapshot is held, as far as the machine can.
+    #[arg(long, default_value_t = 2000)]
+    events: u32,
+    /// Seconds for which `held-snapshot` holds the snapshot under load before it measures; three times `--seconds` when not given.
+    #[arg(long)]
+    hold: Option<u32>,
+    /// Exit with status 4 when a target is missed.
+    #[arg(long)]
+    strict: bool,
     /// Our executable; by default the one built beside this program.
     #[arg(long, value_name = "PATH")]
     skytools: Option<PathBuf>,
@@ -67,7 +88,7 @@ enum Name {
     Capture,
     /// Publishing events one at a time, also with many queues.
     Insert,
-    /// Batches while a snapshot is held elsewhere.
+    /// Batches of plain, cooperative and cascaded consumers while a snapshot is held elsewhere.
     HeldSnapshot,
     /// Publishing many events in one transaction.
     BulkInsert,
@@ -92,8 +113,8 @@ pub struct Settings {
     pub rounds: usize,
     /// Seconds of one timed run.
     pub seconds: u32,
-    /// JSON instead of tables.
-    pub json: bool,
+    /// Where figures go.
+    pub output: Output,
     /// Multiplies numbers of rows and events.
     pub scale: f64,
     /// Seconds of one window without load.
@@ -102,6 +123,8 @@ pub struct Settings {
     pub rate: u32,
     /// Leave out the original's Python programs where they take most of the time.
     pub without_python: bool,
+    /// How a snapshot is held.
+    pub hold: held_snapshot::Hold,
     /// Where the peers are.
     pub tools: peers::Tools,
 }
@@ -124,11 +147,17 @@ fn main() -> ExitCode {
     let settings = Settings {
         rounds: args.rounds,
         seconds: args.seconds,
-        json: args.json,
+        output: Output::new(args.json),
         scale: args.scale,
         window: args.window,
         rate: args.rate,
         without_python: args.without_python,
+        hold: held_snapshot::Hold {
+            consumers: args.consumers,
+            kinds: args.kinds,
+            events: args.events,
+            seconds: args.hold.unwrap_or(args.seconds * 3),
+        },
         tools: peers::Tools { skytools: args.skytools, python: args.python },
     };
     let names = if args.names.is_empty() { Name::value_variants().to_vec() } else { args.names };
@@ -139,6 +168,10 @@ fn main() -> ExitCode {
             code = if error.is::<ground::PeerMissing>() { ExitCode::from(3) } else { ExitCode::FAILURE };
             break;
         }
+    }
+    let missed = settings.output.conclude();
+    if missed && args.strict && code == ExitCode::SUCCESS {
+        code = ExitCode::from(TARGET_MISSED);
     }
     if let Err(error) = workplace::close() {
         eprintln!("bench: {error:?}");

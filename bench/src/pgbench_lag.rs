@@ -7,10 +7,11 @@ use anyhow::{Context, Result, ensure};
 use cluster::Cluster;
 
 use crate::Settings;
-use crate::harness::{Better, Figure, Report, figures, rotate};
+use crate::harness::rotate;
 use crate::nodes::Servers;
 use crate::program::{succeed, wait_until};
 use crate::replicas::{OURS, Replicas, databases};
+use crate::report::{Better, Report, Target, figures, quantiles};
 use crate::session::Session;
 
 const CLIENTS: &str = "64";
@@ -55,21 +56,21 @@ pub fn run(settings: &Settings) -> Result<()> {
         rate => format!("at {rate} transactions/s"),
     };
     type Field = fn(&Run) -> f64;
-    let shown: [(&str, &'static str, Better, Field); 4] = [
-        ("median lag", "s", Better::Lower, |r| r.median),
-        ("largest lag", "s", Better::Lower, |r| r.max),
-        ("the load itself", "tps", Better::Higher, |r| r.tps),
-        ("caught up after the load's end", "s", Better::Lower, |r| r.drained),
+    let shown: [(&str, &'static str, Better, &[Target], Field); 4] = [
+        ("median lag", "s", Better::Lower, &[], |r| r.median),
+        ("largest lag", "s", Better::Lower, &[Target::NeverAbove(1.0)], |r| r.max),
+        ("the load itself", "tps", Better::Higher, &[], |r| r.tps),
+        ("caught up after the load's end", "s", Better::Lower, &[], |r| r.drained),
     ];
-    for (what, unit, better, field) in shown {
+    for (what, unit, better, targets, field) in shown {
         Report {
             title: format!("{CLIENTS} clients of pgbench {load}: {what}"),
             unit,
             better,
             reference: 0,
-            figures: figures(&replicas.names, &runs, OURS, 0.0, field),
+            figures: figures(&replicas.names, &runs, OURS, targets, field),
         }
-        .print(settings.json);
+        .print(&settings.output);
     }
     Ok(())
 }
@@ -124,8 +125,7 @@ fn measure(servers: &Servers, db: &str, settings: &Settings) -> Result<Run> {
     let drained = ended.elapsed().as_secs_f64();
     servers.must_agree(db, "pgbench_accounts")?;
     ensure!(!lags.is_empty(), "the load was shorter than {WARM:?}; give it more --seconds");
-    let lags = Figure { name: String::new(), runs: lags, target: None };
-    Ok(Run { median: lags.median(), max: lags.runs.iter().copied().fold(0.0, f64::max), tps, drained })
+    Ok(Run { median: quantiles(&lags)[1], max: lags.iter().copied().fold(0.0, f64::max), tps, drained })
 }
 
 /// Writes a heartbeat and waits until it has arrived.
