@@ -11,7 +11,7 @@ use tokio_postgres::error::SqlState;
 const LOOPS: i32 = 4000;
 
 /// Everything that reads or writes a position per batch, and every status query, with a state of its own.
-const LOOKUPS: [(&str, &str); 29] = [
+const LOOKUPS: [(&str, &str); 33] = [
     ("ticker", "select pgq.ticker('q')"),
     ("next_batch", "select pgq.next_batch('q', 'c')"),
     ("get_batch_info", "select pgq.get_batch_info(sub_batch) from pgq._subscription(1, 1)"),
@@ -44,6 +44,10 @@ const LOOKUPS: [(&str, &str); 29] = [
     ("set_last_tick", "select pgq_ext.set_last_tick('c', 1000000)"),
     ("set_last_tick of none", "select pgq_ext.set_last_tick('c', null)"),
     ("set_batch_done", "select pgq_ext.set_batch_done('c', 1000000)"),
+    ("is_batch_done", "select pgq_ext.is_batch_done('c', 1000000)"),
+    ("is_event_done", "select pgq_ext.is_event_done('c', $LAST, 1)"),
+    ("set_event_done of the batch under way", "select pgq_ext.set_event_done('c', $LAST, 2)"),
+    ("set_event_done of the next batch", "select pgq_ext.set_event_done('c', 1000000, 1)"),
 ];
 
 const SETUP: &str = "
@@ -54,7 +58,7 @@ const SETUP: &str = "
     select pgq_node.create_node('n', 'root', 'root', 'w', null, null, null);
     select pgq_node.register_location('b', node, 'dbname=x', false) from unnest('{root,branch}'::text[]) node;
     select pgq_node.create_node('b', 'branch', 'branch', 'w', 'root', 1, null);
-    select pgq_ext.set_last_tick('c', 1), pgq_ext.set_batch_done('c', 1);
+    select pgq_ext.set_last_tick('c', 1), pgq_ext.set_batch_done('c', 1), pgq_ext.set_event_done('c', 1, 1);
     analyze pgq.subscription, pgq_node.local_state, pgq_ext.completed_tick;";
 
 /// One batch of every kind of consumer.
@@ -75,7 +79,7 @@ const LOOP: &str = "
             b := pgq_coop.next_batch('q', 'main', 'sub');
             perform pgq_coop.finish_batch(b);
             perform pgq_node.set_consumer_completed(queue, 'w', i + 1) from unnest('{n,b}'::text[]) queue;
-            perform pgq_ext.set_last_tick('c', i), pgq_ext.set_batch_done('c', i);
+            perform pgq_ext.set_last_tick('c', i), pgq_ext.set_batch_done('c', i), pgq_ext.set_event_done('c', i, 1);
             commit;
         end loop;
     end $$";
@@ -101,12 +105,13 @@ async fn buffers(client: &Client, sql: &str) -> Result<i64> {
 }
 
 /// Opens what the following look-ups close: they run in order, each rolled back, so state is made for them here.
-async fn all_buffers(db: &str) -> Result<Vec<i64>> {
+async fn all_buffers(db: &str, last: i32) -> Result<Vec<i64>> {
     let client = testkit::connect(db).await?;
     client.batch_execute("select pgq.insert_event('q', 'a', 'b')").await?;
     client.batch_execute("select pgq.ticker('q')").await?;
     let mut found = Vec::with_capacity(LOOKUPS.len());
     for (name, sql) in LOOKUPS {
+        let sql = &sql.replace("$LAST", &last.to_string());
         found.push(buffers(&client, sql).await.with_context(|| name.to_owned())?);
         // the next ones need the batch open, or closed again
         match name {
@@ -135,7 +140,7 @@ async fn look_ups_cost_the_same_while_a_snapshot_is_held() -> Result<()> {
     client.batch_execute(SETUP).await?;
     // every table and index has seen some use before the first measurement
     client.batch_execute(&LOOP.replace("$LOOPS", "50")).await?;
-    let before = all_buffers(&db).await?;
+    let before = all_buffers(&db, 50).await?;
 
     let holder = testkit::connect(&db).await?;
     holder
@@ -151,7 +156,7 @@ async fn look_ups_cost_the_same_while_a_snapshot_is_held() -> Result<()> {
         .try_get(0)?;
     ensure!(dead > 100, "pgq.subscription has only {dead} pages: nothing was held");
 
-    let after = all_buffers(&db).await?;
+    let after = all_buffers(&db, LOOPS).await?;
     let mut grown = Vec::new();
     for (((name, _), before), after) in LOOKUPS.iter().zip(&before).zip(&after) {
         // deeper indexes, a page more of ticks: a look-up that walks versions needs hundreds

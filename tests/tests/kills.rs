@@ -25,7 +25,11 @@ async fn nothing_lost_nothing_twice_whatever_dies() -> Result<()> {
     pair.londiste("leaf", &["add-table", "--all", "--create", "--insert-only"]).await?;
 
     let mut random = Random(0x5EED);
+    let mut rotated = last_rotation(&pair).await?;
     for round in 0..ROUNDS {
+        if round == ROUNDS / 2 {
+            rotated = rotation_after(&pair, rotated).await?;
+        }
         // Somewhere within the next batches: with tables still being copied in the first rounds.
         tokio::time::sleep(Duration::from_millis(150 + random.below(900))).await;
         match round % 5 {
@@ -63,16 +67,26 @@ async fn nothing_lost_nothing_twice_whatever_dies() -> Result<()> {
             }
         }
     }
-    let source =
-        wait_for("the source answers", LIMIT, || async { Ok(Some(pair.source_db().await?)) }).await?;
+    rotation_after(&pair, rotated).await?;
+    let source = pair.source_db().await?;
     let committed = load.stop(&source).await?;
     assert!(committed > 50, "the load hardly wrote: {committed} transactions");
-    let rotations: i64 = source
-        .query_one("select queue_switch_step1 - 0 from pgq.queue where queue_name = $1", &[&QUEUE])
-        .await?
-        .get(0);
-    assert!(rotations > 0);
     pair.wait_in_sync().await?;
     pair.wait_replayed().await?;
     assert_identical(&source, &pair.target_db().await?, &TABLES).await
+}
+
+/// The transaction that switched to another event table last; at first the one that created the queue.
+async fn last_rotation(pair: &Pair) -> Result<i64> {
+    let sql = "select queue_switch_step1 from pgq.queue where queue_name = $1";
+    Ok(pair.source_db().await?.query_one(sql, &[&QUEUE]).await?.get(0))
+}
+
+/// Waits until there was another one, and returns it.
+async fn rotation_after(pair: &Pair, before: i64) -> Result<i64> {
+    wait_for("a rotation", LIMIT, || async {
+        let last = last_rotation(pair).await?;
+        Ok((last != before).then_some(last))
+    })
+    .await
 }
