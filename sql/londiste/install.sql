@@ -19,6 +19,7 @@
 \ir functions/londiste.can_set_replica_role.sql
 \ir functions/londiste.create_partition.sql
 \ir functions/londiste.create_trigger.sql
+\ir functions/londiste._change_trigger.sql
 \ir functions/londiste.drop_obsolete_partitions.sql
 \ir functions/londiste.drop_table_fkey.sql
 \ir functions/londiste.drop_table_triggers.sql

@@ -25,7 +25,8 @@
 -- Returns:
 --   200  OK; trigger_name is the row trigger's name
 --   201  no triggers wanted or possible
---   400  a key column's name cannot be carried by logutriga events; no such form
+--   400  a key column's name cannot be carried by logutriga events; no such form, or one that
+--        the table, the node or the other arguments do not allow
 --   403  SKIP in an AFTER trigger, or an AFTER trigger beside another's SKIP trigger
 --   404  table does not exist
 --   405  several SKIP triggers
@@ -63,6 +64,8 @@ declare
     l_skipping name[];
     l_operations text;
     l_made boolean = false;
+    l_generates boolean = false;
+    l_generated boolean = false;
 begin
     foreach l_arg in array coalesce(i_trg_args, '{}') loop
         case
@@ -210,6 +213,24 @@ begin
         l_truncate_args := l_truncate_args || 'deny'::text;
     end if;
 
+    -- An original pgq does not know how to generate.
+    l_generates := to_regprocedure('pgq._capture_possible(oid,text[])') is not null;
+    if l_generates and l_form in ('row', 'statement') and l_func = 'logutriga' and not l_before then
+        l_generated := pgq._capture_possible(l_rel, l_args);
+    end if;
+    if not l_generated and (l_form = 'statement' or l_failure = 'mark') then
+        ret_code := 400;
+        trigger_name := null;
+        ret_note := format('Table %s cannot be captured with %s: %s', l_dest,
+            concat_ws(' and ', case l_form when 'statement' then 'form=statement' end, case l_failure when 'mark' then 'capture_failure=mark' end),
+            case when i_node_type = 'leaf' then 'this node is a leaf, which captures nothing; leave that out'
+                 when not l_generates then 'the pgq of this database is the original''s, which does not generate capture; run "skytools install", or leave that out'
+                 when l_form = 'generic' then 'form=generic is not generated; leave out one of them'
+                 when l_kind <> 'r' then 'it is partitioned, which needs the generic trigger; leave that out, or add its partitions in its place'
+                 else 'flags B, S, Q and J, deny, expressions and columns named _pgq_ev_* need the generic trigger; leave that out, or them' end);
+        return;
+    end if;
+
     -- the other form of this queue's trigger would log everything twice
     for l_own in
         select t.tgname
@@ -223,23 +244,15 @@ begin
         execute format('drop trigger %I on %s', l_own.tgname, londiste.quote_fqname(l_dest));
     end loop;
 
-    -- An original pgq does not know how to generate.
-    if to_regprocedure('pgq._capture_possible(oid,text[])') is not null then
+    if l_generates then
         select n.nspname, c.relname into l_own
           from pg_catalog.pg_class c
           join pg_catalog.pg_namespace n on n.oid = c.relnamespace
          where c.oid = l_rel;
         l_operations := concat(case when l_type & 4 <> 0 then 'I' end, case when l_type & 16 <> 0 then 'U' end, case when l_type & 8 <> 0 then 'D' end);
-        if l_form in ('row', 'statement') and l_func = 'logutriga' and not l_before
-            and pgq._capture_possible(l_rel, l_args)
-        then
+        if l_generated then
             perform pgq._capture_allow(l_rel);
             l_func := pgq._capture_register(i_queue_name, l_own.nspname, l_own.relname, trigger_name, l_args[2:], l_failure, l_form, l_operations);
-        end if;
-        if l_func in ('logutriga', 'sqltriga', 'jsontriga') and (l_form = 'statement' or l_failure = 'mark') then
-            ret_code := 400;
-            ret_note := format('Table %s cannot have generated capture with these arguments: no form=statement, no capture_failure=mark', l_dest);
-            return;
         end if;
         if l_form = 'statement' then
             perform pgq._capture_check_statement(i_queue_name || l_args[2:]);
@@ -259,7 +272,7 @@ begin
     if l_func in ('logutriga', 'sqltriga', 'jsontriga') and not l_made then
         perform londiste._make_trigger(l_rel, trigger_name, l_type::int2, l_func, l_args);
     end if;
-    if l_func in ('logutriga', 'sqltriga', 'jsontriga') and l_own.nspname is not null then
+    if l_generates and not l_generated then
         perform pgq._capture_forget(i_queue_name, l_own.nspname, l_own.relname, trigger_name);
     end if;
     perform londiste._make_trigger(l_rel, l_base || '_truncate', 32::int2, 'sqltriga', l_truncate_args);

@@ -2,10 +2,13 @@
 -- londiste.local_change_handler(queue, table, trg_args, table_attrs)
 --
 --   Give a local table another handler: store its attributes, put its triggers
---   right.  Nothing is copied anew.  An error code means that nothing was changed.
+--   right.  Nothing is copied anew.  How changes are captured (form=) and what those do
+--   that cannot be (capture_failure=) stays as it is, where trg_args does not say otherwise.
+--   An error code means that nothing was changed.
 --
 -- Returns:
 --   200  changed
+--   301  changed; the note says what of the capture could not stay, or was lost before
 --   400  no such set; no primary key, and more than inserts asked for
 --   404  no such local table, or it was dropped
 --   or the code of create_trigger()
@@ -56,8 +59,8 @@ begin
             raise sqlstate 'LN001';
         end if;
         select f.ret_code, f.ret_note into ret_code, ret_note
-          from londiste.create_trigger(i_queue_name, l_table, i_trg_args, l_dest, l_type) f;
-        if ret_code > 299 then
+          from londiste._change_trigger(i_queue_name, l_table, i_trg_args, l_dest, l_type) f;
+        if ret_code >= 400 then
             ret_note := format('Trigger creation failed for table %s: %s', l_desc, ret_note);
             raise sqlstate 'LN001';
         end if;
@@ -65,6 +68,10 @@ begin
         return;
     end;
 
+    if ret_code = 301 then
+        ret_note := format('Handler changed for table: %s, but: %s', l_desc, ret_note);
+        return;
+    end if;
     ret_note := case when ret_code = 201 then 'Table handler updated with no triggers: '
                      else 'Handler changed for table: ' end || l_desc;
     ret_code := 200;

@@ -52,6 +52,7 @@ begin
             ('list_obsolete_partitions', administer),
             ('drop_obsolete_partitions', administer),
             ('create_trigger', administer),
+            ('_change_trigger', administer),
             ('drop_table_triggers', administer),
             ('table_info_trigger', administer),
             ('set_session_replication_role', administer),

@@ -22,6 +22,7 @@ use super::copy_source::{self, CopySource};
 use super::expansion::{Unknown, expand, full_name};
 use super::handler_string::handler_string;
 use super::session::{Session, call};
+use super::trigger_form::FORMS;
 use super::{sql, wait_sync};
 use crate::{TableAttrs, TableRow};
 
@@ -63,7 +64,7 @@ pub struct Args {
     trigger_arg: Vec<String>,
     /// How changes are captured: row writes a trigger function for each table, generic uses pgq.logutriga, statement logs all rows
     /// of a statement at its end (faster for large statements; refuses those whose changes have no order, see "How capture works").
-    #[arg(long, value_name = "row|statement|generic", value_parser = ["row", "statement", "generic"])]
+    #[arg(long, value_name = "row|statement|generic", value_parser = FORMS)]
     trigger_form: Option<String>,
     /// What a change does that cannot be captured: fail (default), or mark: succeed, and mark the table as incompletely captured.
     #[arg(long, value_name = "fail|mark", value_parser = ["fail", "mark"])]

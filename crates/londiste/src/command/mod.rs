@@ -34,5 +34,6 @@ pub mod sql;
 pub mod status;
 pub mod tables;
 pub mod tag_dead;
+pub mod trigger_form;
 pub mod wait_node;
 pub mod wait_sync;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use pgq::cascade::NodeType;
 use skytools::db::Connection;
+use skytools::quote::literal;
 use skytools::{Error, ErrorKind, Result};
 use tokio_postgres::Transaction;
 use tokio_postgres::types::Type;
@@ -12,6 +13,7 @@ use tokio_postgres::types::Type;
 use super::each::{chosen, local_tables};
 use super::session::{Session, split_name};
 use super::sql;
+use super::trigger_form::{self, FORMS, Impossible};
 use crate::TableRow;
 
 /// Writes the capture of tables anew, from what the tables are now: after ALTER TABLE, after a restore, after taking over an
@@ -28,15 +30,17 @@ pub struct Args {
     /// All tables of this node, when no name is given.
     #[arg(long)]
     all: bool,
-    /// What triggers to have: row or statement (generated for the table, where that can be), or generic [default: generated].
-    #[arg(long, value_name = "FORM")]
+    /// What triggers to have: row or statement (generated for the table), or generic. A table for which that is not possible keeps
+    /// what it has, and the command fails when the others are done [default: generated, where that can be].
+    #[arg(long, value_name = "row|statement|generic", value_parser = FORMS)]
     trigger_form: Option<String>,
 }
 
 /// Runs the command; one table after the other.
 ///
 /// # Errors
-/// Names that are not replicated here; a table that cannot be captured as it is now. Tables before it are done.
+/// Names that are not replicated here; a table that cannot be captured as it is now: tables before it are done. Tables that cannot
+/// have the form that was asked for: all others are done.
 pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
     let mut local = session.local().await?;
     let info = session.local_node(&*local).await?;
@@ -47,18 +51,49 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
         return Err(Error::state("this database has the original's pgq, which does not generate capture")
             .hint("run \"skytools install --db CONNSTR\" first, it takes over what is there"));
     }
+    let form = args.trigger_form.as_deref();
     if info.node_type == NodeType::Leaf {
+        if let Some(form) = form {
+            return Err(Error::state(format!(
+                "--trigger-form={form} is not possible on node \"{}\": it is a leaf, which captures nothing",
+                info.node_name
+            ))
+            .hint("run the command with the configuration of the root"));
+        }
         tracing::info!("This node is a leaf, which captures nothing");
         return Ok(ExitCode::SUCCESS);
     }
+    let limit = session.config().get_duration("lock_timeout", 10.0)?;
+    let (mut impossible, mut others) = (Vec::new(), 0);
     for row in rows.iter().filter(|t| names.contains(&t.table_name)) {
-        let limit = session.config().get_duration("lock_timeout", 10.0)?;
-        let done = refresh(&mut local, session.queue(), row, args.trigger_form.as_deref(), limit)
-            .await
-            .map_err(|e| explain(session, e, row, limit))?;
-        tracing::info!("{done}: {}", row.table_name);
+        match refresh(&mut local, session.queue(), row, form, limit).await {
+            Ok(Outcome::Done(done)) => {
+                tracing::info!("{done}: {}", row.table_name);
+                others += 1;
+            }
+            Ok(Outcome::Impossible(why)) => impossible.push((row.table_name.clone(), why)),
+            Err(error) => {
+                let error = explain(session, error, row, limit);
+                // This one ends the command, the others would not be told otherwise.
+                if let (Some(form), false) = (form, impossible.is_empty()) {
+                    tracing::warn!("{}", trigger_form::impossible(form, &impossible, others));
+                }
+                return Err(error);
+            }
+        }
     }
-    Ok(ExitCode::SUCCESS)
+    match form {
+        Some(form) if !impossible.is_empty() => Err(trigger_form::impossible(form, &impossible, others)),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// What has become of a table.
+enum Outcome {
+    /// It is done, in these words.
+    Done(&'static str),
+    /// It cannot have the form that was asked for, and is as it was.
+    Impossible(Impossible),
 }
 
 /// What captures a table now.
@@ -89,16 +124,41 @@ async fn refresh(
     row: &TableRow,
     form: Option<&str>,
     limit: Duration,
-) -> Result<&'static str> {
+) -> Result<Outcome> {
+    match write(local, queue, row, form, limit).await {
+        Err(error) if form.is_some() => Impossible::told_by(error).map(Outcome::Impossible),
+        other => other,
+    }
+}
+
+/// Puts the triggers on a table, in a transaction of its own.
+async fn write(
+    local: &mut Connection,
+    queue: &str,
+    row: &TableRow,
+    form: Option<&str>,
+    limit: Duration,
+) -> Result<Outcome> {
     let tx = local.transaction().await?;
     if !limit.is_zero() {
         let text = format!("{}ms", limit.as_millis());
         tx.query_typed(sql::SET_LOCK_TIMEOUT, &[(&text, Type::TEXT)]).await?;
     }
     let Some(mut current) = current(&tx, queue, row.dest()).await? else {
-        return Ok("The table has no capture, nothing to do");
+        return Ok(match form {
+            None => Outcome::Done("The table has no capture, nothing to do"),
+            Some(_) => Outcome::Impossible(Impossible::new(
+                "it has no triggers (--no-triggers)",
+                "remove the table and add it again with them (remove-table, add-table)",
+            )),
+        });
     };
     let generated = current.function.as_deref().is_some_and(|f| f.starts_with("_capture_"));
+    if let Some(form) = form
+        && let Some(why) = current.refuses(&tx, queue, row.dest(), form).await?
+    {
+        return Ok(Outcome::Impossible(why));
+    }
     let form = form.unwrap_or(&current.form).to_owned();
     let done = if generated && current.good && form == current.form {
         if current.present_day {
@@ -145,7 +205,42 @@ async fn refresh(
         }
     };
     tx.commit().await?;
-    Ok(done)
+    Ok(Outcome::Done(done))
+}
+
+impl Current {
+    /// Why the table cannot have a form, as far as that can be told before it is tried.
+    async fn refuses(
+        &self,
+        tx: &Transaction<'_>,
+        queue: &str,
+        dest: &str,
+        form: &str,
+    ) -> Result<Option<Impossible>> {
+        const AGAIN: &str = "leave --trigger-form out, or remove the table and add it again without --trigger-flags (remove-table, add-table)";
+        if form == "generic" {
+            const MARK: &str = "capture_failure=mark";
+            return Ok(self.options.iter().any(|o| o == MARK).then(|| {
+                let kept = self.options.iter().map(String::as_str).filter(|o| *o != MARK);
+                let arguments: Vec<String> =
+                    [queue, dest].into_iter().chain(kept).chain(["form=generic"]).map(literal).collect();
+                Impossible::new(
+                    format!("it has {MARK}, which needs generated capture"),
+                    format!("run \"select pgq.capture_table({})\" to do without", arguments.join(", ")),
+                )
+            }));
+        }
+        match self.function.as_deref() {
+            Some(function @ ("sqltriga" | "jsontriga")) => Ok(Some(Impossible::new(
+                format!("its trigger writes events of another format (pgq.{function})"),
+                AGAIN,
+            ))),
+            Some("logutriga") if !self.plain => {
+                Ok(Some(Impossible::new("its trigger fires before the row is changed", AGAIN)))
+            }
+            _ => trigger_form::not_generated(tx, dest, &trigger_arguments(queue, &self.options)).await,
+        }
+    }
 }
 
 /// Puts the triggers of today on a table that keeps generic ones.

@@ -4,6 +4,7 @@ mod cli;
 mod create;
 mod drop;
 mod execute;
+mod forms;
 mod listings;
 mod nodes;
 mod sequences;
