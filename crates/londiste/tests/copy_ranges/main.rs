@@ -3,7 +3,9 @@
 mod changes;
 mod fixture;
 mod kills;
+mod publications;
 mod requests;
 mod suited;
 #[path = "../support/mod.rs"]
 mod support;
+mod together;
