@@ -183,7 +183,7 @@ async fn expected(client: &Client, key: &Key, sql_type: &str) -> Result<Vec<(Str
 async fn apply(mut applier: Applier<'_>, events: &[Event]) -> Result<(Counts, String)> {
     for event in events {
         let change = change::decode(event)?.context("a change")?;
-        applier.apply(event, &change, "public.t", false).await?;
+        applier.apply(event, &change, "public.t").await?;
     }
     applier.flush().await?;
     Ok((applier.counts(), applier.describe()))

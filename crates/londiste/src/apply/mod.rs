@@ -219,8 +219,7 @@ impl<'c> Applier<'c> {
         }
     }
 
-    /// As [`Applier::new`], applying by set where the outcome is provably the same. The session must have the replica
-    /// role. After a failure, ask [`Tables::set_has_failed`] whether ordered replay should have a try.
+    /// As [`Applier::new`], applying by set where the outcome is provably the same. After a failure, ask [`Tables::set_has_failed`] whether ordered replay should have a try.
     pub fn by_set(client: &'c Client, tables: &'c mut Tables) -> Self {
         Applier::by_set_from(client, tables, set::FEW_CHANGES)
     }
@@ -256,21 +255,14 @@ impl<'c> Applier<'c> {
         self.pipeline.next_of(stream).await
     }
 
-    /// Applies a change to the physical table `dest`. With `single_events` its handler wants each change to be applied
-    /// by itself and in order.
+    /// Applies a change to the physical table `dest`.
     ///
     /// # Errors
     /// What the server reports for this or an earlier change, naming event, transaction and table; a table or column
     /// that does not exist here.
-    pub async fn apply(
-        &mut self,
-        event: &Event,
-        change: &RowChange<'_>,
-        dest: &str,
-        single_events: bool,
-    ) -> Result<()> {
+    pub async fn apply(&mut self, event: &Event, change: &RowChange<'_>, dest: &str) -> Result<()> {
         let table = self.table(dest).await?;
-        if self.sets && self.offer(table, event, change, single_events).await? {
+        if self.sets && self.offer(table, event, change).await? {
             return Ok(());
         }
         self.apply_in_order(table, event, change).await

@@ -27,7 +27,6 @@ impl Route {
     fn is_plain(&self, txid: i64) -> bool {
         self.repeated.is_none()
             && self.handler.applies_rows()
-            && !self.handler.single_events()
             && !self.snapshot.as_ref().is_some_and(|s| s.contains(txid))
     }
 
@@ -128,13 +127,13 @@ impl Routes {
             Replay::Skip => Ok(Outcome::Ignored),
             Replay::Apply if route.replaces(&change, event.txid()) => {
                 let gone = RowChange { op: Op::Delete, ..change.clone() };
-                applier.apply(event, &gone, &route.dest, true).await?;
+                applier.apply(event, &gone, &route.dest).await?;
                 let there = RowChange { op: Op::Insert, ..change };
-                applier.apply(event, &there, &route.dest, true).await?;
+                applier.apply(event, &there, &route.dest).await?;
                 Ok(Outcome::Applied)
             }
             Replay::Apply => {
-                applier.apply(event, &change, &route.dest, route.handler.single_events()).await?;
+                applier.apply(event, &change, &route.dest).await?;
                 Ok(Outcome::Applied)
             }
         }

@@ -136,7 +136,7 @@ pub async fn prepare_apply<C: GenericClient + Sync>(
             "the target server does not know the money locale of the source; money values may be refused"
         );
     }
-    set_replica_role(client, queue).await
+    set_role(client, queue).await
 }
 
 /// Prepares a session that loads rows in a copy: values come from a session that was prepared with [`prepare_rows`].
@@ -147,26 +147,31 @@ pub async fn prepare_load<C: GenericClient + Sync>(client: &C, queue: &str) -> R
     pin(client, COMMON).await?;
     pin(client, &[("default_transaction_read_only", "off"), ("DateStyle", "ISO, YMD"), ("lc_monetary", "C")])
         .await?;
-    set_replica_role(client, queue).await
+    set_role(client, queue).await
 }
 
-/// The three ways, best first: the module's function (which may be more privileged than we are), the plain command
-/// (a module older than 3.4 has no such function), the token.
-async fn set_replica_role<C: GenericClient + Sync>(client: &C, queue: &str) -> Result<Role> {
+/// Sets the replica role, or returns why the login may not. Two ways, the better one first: the module's function (which
+/// may be more privileged than we are), the plain command (a module older than 3.4 has no such function).
+pub(super) async fn take_replica_role<C: GenericClient + Sync>(client: &C) -> Result<Option<Error>> {
     let by_function = client
         .query_typed("select londiste.set_session_replication_role('replica', false)", &[])
         .await
         .map_err(Error::from);
     if by_function.is_ok() {
-        return Ok(Role::Replica);
+        return Ok(None);
     }
     let by_command =
         client.batch_execute("set session_replication_role = replica").await.map_err(Error::from);
-    let denied = match by_command {
-        Ok(()) => return Ok(Role::Replica),
-        Err(e) if e.kind() == ErrorKind::Permission => e,
-        Err(e) => return Err(e.context("setting the replica role of the target session")),
-    };
+    match by_command {
+        Ok(()) => Ok(None),
+        Err(e) if e.kind() == ErrorKind::Permission => Ok(Some(e)),
+        Err(e) => Err(e.context("setting the replica role of the target session")),
+    }
+}
+
+/// The replica role, or else the token.
+async fn set_role<C: GenericClient + Sync>(client: &C, queue: &str) -> Result<Role> {
+    let Some(denied) = take_replica_role(client).await? else { return Ok(Role::Replica) };
     let token = client
         .query_typed(
             "select set_config('skytools.apply_token', pgq.apply_token($1), false)",

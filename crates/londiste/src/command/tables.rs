@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value};
 use skytools::{Error, ErrorKind, Result};
-use tokio_postgres::Client;
 
 use super::capture::Capture;
 use super::listing::{Cell, Listing};
@@ -58,12 +57,13 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
             "Tables on node",
             &["table_name", "merge_state", "table_attrs", "apply_mode", "copy_mode", "capture"],
         );
+        let changes = set::Explainer::open(&local).await?;
         let mut copies = Explainer::open(session.config()).await?;
         let stored = rows.iter().filter_map(|row| row.stored.as_ref());
         let captures = Capture::load(&*local, session.queue(), stored).await?;
         let mut code = code;
         for row in rows {
-            let mode = apply_mode(&local, &row).await?;
+            let mode = apply_mode(&changes, &row).await?;
             let copy = match &row.stored {
                 Some(stored) => copies.explain(stored).await?,
                 None => None,
@@ -94,10 +94,10 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
     Ok(code)
 }
 
-/// How the worker applies changes of the table, as far as the table decides; batches with few changes go in order
+/// How the worker applies changes of the table, as far as login and table decide; batches with few changes go in order
 /// anyway.
-async fn apply_mode(client: &Client, row: &Listed) -> Result<String> {
-    match set::explain(client, &row.dest).await {
+async fn apply_mode(changes: &set::Explainer<'_>, row: &Listed) -> Result<String> {
+    match changes.explain(&row.dest).await {
         Ok(mode) => Ok(mode.to_string()),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok("the table does not exist".to_owned()),
         Err(e) => Err(e),

@@ -268,7 +268,6 @@ impl Copier {
             };
             match sync::next(row.merge_state, input) {
                 Step::Apply => {
-                    let single = single || session.role == Role::Token;
                     self.apply(session, &batch, &row, first, single).await?;
                     was_idle = false;
                 }

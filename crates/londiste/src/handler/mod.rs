@@ -36,11 +36,6 @@ pub trait Handler: fmt::Debug + Send + Sync {
         None
     }
 
-    /// Whether each change has to be applied by itself and in order, never folded with others of its row.
-    fn single_events(&self) -> bool {
-        false
-    }
-
     /// Whether [`Handler::replay`] says [`Replay::Apply`] to every change of a row, so that it need not be asked.
     fn applies_rows(&self) -> bool {
         false

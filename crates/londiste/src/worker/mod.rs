@@ -221,14 +221,14 @@ impl Worker {
         Ok(())
     }
 
-    async fn prepare_target(&mut self) -> Result<Role> {
+    async fn prepare_target(&mut self) -> Result<()> {
         let style = self.provider()?.style.clone();
         let queue = self.settings.queue.clone();
         let Some(target) = &mut self.target else {
             return Err(Error::new(ErrorKind::Internal, "the local database is not open"));
         };
-        if let Some(role) = target.role {
-            return Ok(role);
+        if target.role.is_some() {
+            return Ok(());
         }
         let role = session::prepare_apply(&*target.connection, &queue, &style).await?;
         if role == Role::Token {
@@ -238,7 +238,7 @@ impl Worker {
         }
         target.role = Some(role);
         target.tables = Tables::new();
-        Ok(role)
+        Ok(())
     }
 
     /// Own state; acknowledges what an operator has changed. `None`: stop while paused.
@@ -492,7 +492,7 @@ impl Worker {
 
     async fn replay(&mut self, turn: &mut Turn, state: &ConsumerState, node: &NodeInfo) -> Result<Work> {
         self.open_provider(state).await?;
-        let role = self.prepare_target().await?;
+        self.prepare_target().await?;
         let mut tables = TableRow::load_all(&*self.target()?.connection, &self.settings.queue).await?;
         if self.copies.reap() > 0 {
             self.swept = false;
@@ -549,7 +549,6 @@ impl Worker {
         if self.hand_over(&tables, &batch).await? {
             return Ok(Work::Idle);
         }
-        let single = self.single || role == Role::Token;
         let Some(target) = &mut self.target else {
             return Err(Error::new(ErrorKind::Internal, "the local database is not open"));
         };
@@ -563,7 +562,7 @@ impl Worker {
             target: &target.connection,
             filters: &self.filters,
             fetch: settings.local_only.then(|| batch::local_only(&tables, settings.local_only_drop_execute)),
-            single,
+            single: self.single,
         };
         let done = replay.run(&batch, &tables, &mut target.tables).await?;
         self.single = false;

@@ -7,16 +7,51 @@ pub enum Form {
     Json,
 }
 
-/// A kind of table. `{s}` stands for the schema.
+/// A kind of table. `{s}` stands for the table.
 pub struct Template {
     pub name: &'static str,
     pub ddl: &'static str,
     pub key: &'static [&'static str],
     /// Texts of the n-th key; several are one key in several spellings.
     pub keys: fn(u64) -> Vec<Vec<String>>,
+    /// A text that looks like the n-th key and is another.
+    pub wrong_keys: Option<fn(u64) -> Vec<String>>,
     pub columns: &'static [&'static str],
     pub form: Form,
-    pub by_set: bool,
+    /// A column of which no two rows may have the same value.
+    pub unique: Option<Unique>,
+    /// Wider types for its columns.
+    pub widen: &'static [(&'static str, &'static str)],
+    /// How the log describes a batch of it that has everything in it, with `N` for numbers; or [`FAILS`].
+    pub goes: &'static str,
+}
+
+impl Template {
+    pub fn by_set(&self) -> bool {
+        self.goes.contains("by set")
+    }
+
+    /// Whether a column that the events carry is NOT NULL.
+    pub fn is_mandatory(&self, column: &str) -> bool {
+        ["smallint", "int"].iter().any(|of| self.ddl.contains(&format!(", {column} {of} not null")))
+    }
+}
+
+/// No insert can be applied.
+pub const FAILS: &str = "fails";
+
+/// When uniqueness is checked.
+pub enum Unique {
+    AtOnce(&'static str),
+    Deferrable(&'static str),
+}
+
+impl Unique {
+    pub fn column(&self) -> &'static str {
+        match self {
+            Unique::AtOnce(column) | Unique::Deferrable(column) => column,
+        }
+    }
 }
 
 fn s(parts: &[&str]) -> Vec<String> {
@@ -32,11 +67,11 @@ fn numeric(n: u64) -> Vec<Vec<String>> {
 }
 
 fn instant(n: u64) -> Vec<Vec<String>> {
-    let hour = n % 10;
+    let (day, hour) = (n / 10 + 1, n % 10);
     vec![
-        vec![format!("2024-01-01 {:02}:00:00+00", hour + 5)],
-        vec![format!("2024-01-01 {:02}:00:00+05", hour + 10)],
-        vec![format!("2024-01-01 {:02}:30:00-03:30", hour + 1)],
+        vec![format!("2024-01-{day:02} {:02}:00:00+00", hour + 5)],
+        vec![format!("2024-01-{day:02} {:02}:00:00+05", hour + 10)],
+        vec![format!("2024-01-{day:02} {:02}:30:00-03:30", hour + 1)],
     ]
 }
 
@@ -78,11 +113,13 @@ fn name_of(n: u64) -> Vec<Vec<String>> {
     vec![vec![format!("k\t\\{n}\u{e9}%&=+ '\"")]]
 }
 
-/// Longer than the column in the second spelling, which an insert cuts and a comparison does not.
-fn limited(n: u64) -> Vec<Vec<String>> {
-    let mut all = vec![vec![format!("v{n}")]; 60];
-    all.push(vec![format!("v{n}      ")]);
-    all
+fn short(n: u64) -> Vec<Vec<String>> {
+    vec![vec![format!("v{n}")]]
+}
+
+/// Longer than the column: an insert cuts it and a comparison does not.
+fn too_long(n: u64) -> Vec<String> {
+    vec![format!("v{n}      ")]
 }
 
 pub const TEMPLATES: &[Template] = &[
@@ -92,45 +129,60 @@ pub const TEMPLATES: &[Template] = &[
               create index on {s} (v); create index on {s} using hash (n)",
         key: &["a", "b"],
         keys: identifier,
+        wrong_keys: None,
         columns: &["d", "f", "v", "n"],
         form: Form::Urlenc,
-        by_set: true,
+        unique: None,
+        widen: &[("n", "int"), ("v", "text")],
+        goes: "N by set (N of them staged)",
     },
     Template {
         name: "integer key, once text",
         ddl: "create table {s} (id int primary key, n int not null, v varchar(10), amount numeric(5,2))",
         key: &["id"],
         keys: drifted,
+        wrong_keys: None,
         columns: &["n", "v", "amount"],
         form: Form::Json,
-        by_set: true,
+        unique: None,
+        widen: &[("id", "bigint"), ("v", "varchar(300)"), ("n", "bigint"), ("amount", "numeric(9,4)")],
+        goes: "N by set (N of them staged)",
     },
     Template {
         name: "text key",
         ddl: "create table {s} (id text primary key, n int, t text)",
         key: &["id"],
         keys: name_of,
+        wrong_keys: None,
         columns: &["n", "t"],
         form: Form::Urlenc,
-        by_set: true,
+        unique: None,
+        widen: &[("n", "bigint")],
+        goes: "N by set",
     },
     Template {
         name: "short key",
         ddl: "create table {s} (id varchar(5) primary key, v varchar(10))",
         key: &["id"],
-        keys: limited,
+        keys: short,
+        wrong_keys: Some(too_long),
         columns: &["v"],
         form: Form::Urlenc,
-        by_set: true,
+        unique: None,
+        widen: &[("id", "varchar(50)"), ("v", "text")],
+        goes: "N by set",
     },
     Template {
         name: "values that only the server can judge",
         ddl: "create table {s} (id bigint primary key, j jsonb, t text)",
         key: &["id"],
         keys: integer,
+        wrong_keys: None,
         columns: &["j", "t"],
         form: Form::Urlenc,
-        by_set: true,
+        unique: None,
+        widen: &[("id", "numeric")],
+        goes: "N by set (N of them staged)",
     },
     Template {
         name: "indexes that may refuse a row",
@@ -138,117 +190,156 @@ pub const TEMPLATES: &[Template] = &[
               create index on {s} (t)",
         key: &["id"],
         keys: integer,
+        wrong_keys: None,
         columns: &["n", "t"],
         form: Form::Urlenc,
-        by_set: true,
+        unique: None,
+        widen: &[("n", "bigint")],
+        goes: "N by set (N of them staged)",
     },
     Template {
         name: "a generated column that may fail",
         ddl: "create table {s} (id bigint primary key, n int, g int generated always as (1000 / (n - 44)) stored)",
         key: &["id"],
         keys: integer,
+        wrong_keys: None,
         columns: &["n"],
         form: Form::Urlenc,
-        by_set: true,
+        unique: None,
+        widen: &[],
+        goes: "N by set (N of them staged)",
     },
     Template {
         name: "a mandatory column of this node",
         ddl: "create table {s} (id bigint primary key, n int, own int not null)",
         key: &["id"],
         keys: integer,
+        wrong_keys: None,
         columns: &["n"],
         form: Form::Urlenc,
-        by_set: false,
+        unique: None,
+        widen: &[("n", "bigint")],
+        goes: FAILS,
     },
     Template {
         name: "an interval with a modifier",
         ddl: "create table {s} (id bigint primary key, i interval hour, n int)",
         key: &["id"],
         keys: integer,
+        wrong_keys: None,
         columns: &["i", "n"],
         form: Form::Urlenc,
-        by_set: true,
+        unique: None,
+        widen: &[],
+        goes: "N by set (N of them staged)",
     },
     Template {
         name: "plain",
         ddl: "create table {s} (id bigint primary key, n int not null, t text, amount numeric(8,2), at timestamptz, c char(3))",
         key: &["id"],
         keys: integer,
+        wrong_keys: None,
         columns: &["n", "t", "amount", "at", "c"],
         form: Form::Urlenc,
-        by_set: true,
+        unique: None,
+        widen: &[("amount", "numeric"), ("n", "bigint"), ("c", "char(9)")],
+        goes: "N by set (N of them staged)",
     },
     Template {
         name: "numeric key",
         ddl: "create table {s} (id numeric primary key, t text)",
         key: &["id"],
         keys: numeric,
+        wrong_keys: None,
         columns: &["t"],
         form: Form::Urlenc,
-        by_set: true,
+        unique: None,
+        widen: &[],
+        goes: "N by set (staged)",
     },
     Template {
         name: "numeric key with a modifier",
         ddl: "create table {s} (id numeric(10,2) primary key, t text)",
         key: &["id"],
         keys: numeric,
+        wrong_keys: None,
         columns: &["t"],
         form: Form::Urlenc,
-        by_set: true,
+        unique: None,
+        widen: &[("id", "numeric(12,4)")],
+        goes: "N by set (staged)",
     },
     Template {
         name: "instant as key",
         ddl: "create table {s} (id timestamptz primary key, t text, n int)",
         key: &["id"],
         keys: instant,
+        wrong_keys: None,
         columns: &["t", "n"],
         form: Form::Json,
-        by_set: true,
+        unique: None,
+        widen: &[],
+        goes: "N by set (staged)",
     },
     Template {
         name: "citext key",
         ddl: "create table {s} (id citext primary key, t citext)",
         key: &["id"],
         keys: caseless,
+        wrong_keys: None,
         columns: &["t"],
         form: Form::Urlenc,
-        by_set: true,
+        unique: None,
+        widen: &[],
+        goes: "N by set (staged)",
     },
     Template {
         name: "caseless collation",
         ddl: "create table {s} (id text collate caseless primary key, t text)",
         key: &["id"],
         keys: caseless,
+        wrong_keys: None,
         columns: &["t"],
         form: Form::Urlenc,
-        by_set: true,
+        unique: None,
+        widen: &[],
+        goes: "N by set (staged)",
     },
     Template {
         name: "padded key",
         ddl: "create table {s} (id char(6) primary key, t text)",
         key: &["id"],
         keys: padded,
+        wrong_keys: None,
         columns: &["t"],
         form: Form::Urlenc,
-        by_set: true,
+        unique: None,
+        widen: &[],
+        goes: "N by set (staged)",
     },
     Template {
         name: "composite key",
         ddl: "create table {s} (a int, \"B b\" text, n int, t text, primary key (\"B b\", a))",
         key: &["a", "B b"],
         keys: composite,
+        wrong_keys: None,
         columns: &["n", "t"],
         form: Form::Urlenc,
-        by_set: true,
+        unique: None,
+        widen: &[("a", "bigint"), ("n", "numeric")],
+        goes: "N by set",
     },
     Template {
         name: "composite inexact key, not primary",
         ddl: "create table {s} (a int not null, b numeric not null, n int, t text); create unique index on {s} (a, b)",
         key: &["a", "b"],
         keys: mixed,
+        wrong_keys: None,
         columns: &["n", "t"],
         form: Form::Json,
-        by_set: true,
+        unique: None,
+        widen: &[("a", "bigint")],
+        goes: "N by set (staged)",
     },
     Template {
         name: "generated, identity, user types, a constant default",
@@ -256,72 +347,108 @@ pub const TEMPLATES: &[Template] = &[
               twice int generated always as (n * 2) stored, more int not null default 7)",
         key: &["id"],
         keys: integer,
+        wrong_keys: None,
         columns: &["n", "m", "ma"],
         form: Form::Urlenc,
-        by_set: true,
+        unique: None,
+        widen: &[],
+        goes: "N by set (N of them staged)",
     },
     Template {
         name: "check",
         ddl: "create table {s} (id int primary key, n int check (n <> 3), t text, check (length(t) < 20 or n is null or length(t) > 100))",
         key: &["id"],
         keys: integer,
+        wrong_keys: None,
         columns: &["n", "t"],
         form: Form::Urlenc,
-        by_set: true,
+        unique: None,
+        widen: &[("n", "bigint")],
+        goes: "N by set (N of them staged)",
     },
     Template {
         name: "partial updates",
         ddl: "create table {s} (id int primary key, n int, t text)",
         key: &["id"],
         keys: integer,
+        wrong_keys: None,
         columns: &["n", "t"],
         form: Form::Sql,
-        by_set: true,
+        unique: None,
+        widen: &[("n", "bigint")],
+        goes: "N by set, N in order (the events name another key than the table has)",
     },
     Template {
         name: "only a key",
         ddl: "create table {s} (id int primary key)",
         key: &["id"],
         keys: integer,
+        wrong_keys: None,
         columns: &[],
         form: Form::Urlenc,
-        by_set: true,
+        unique: None,
+        widen: &[("id", "bigint")],
+        goes: "N by set",
     },
     Template {
         name: "another unique column",
         ddl: "create table {s} (id int primary key, n int unique, t text)",
         key: &["id"],
         keys: integer,
+        wrong_keys: None,
         columns: &["n", "t"],
         form: Form::Urlenc,
-        by_set: false,
+        unique: Some(Unique::AtOnce("n")),
+        widen: &[("n", "bigint")],
+        goes: "N in order (unique index t0_n_key besides the key)",
+    },
+    Template {
+        name: "a deferrable unique column",
+        ddl: "create table {s} (id int primary key, t text, n int unique deferrable)",
+        key: &["id"],
+        keys: integer,
+        wrong_keys: None,
+        columns: &["t", "n"],
+        form: Form::Urlenc,
+        unique: Some(Unique::Deferrable("n")),
+        widen: &[],
+        goes: "N in order (unique index t0_n_key besides the key)",
     },
     Template {
         name: "no key",
         ddl: "create table {s} (id int, n int, t text)",
         key: &["id"],
         keys: integer,
+        wrong_keys: None,
         columns: &["n", "t"],
         form: Form::Urlenc,
-        by_set: false,
+        unique: None,
+        widen: &[("id", "bigint"), ("n", "bigint")],
+        goes: "N in order (no unique key)",
     },
     Template {
         name: "deferrable key",
         ddl: "create table {s} (id int primary key deferrable, n int)",
         key: &["id"],
         keys: integer,
+        wrong_keys: None,
         columns: &["n"],
         form: Form::Urlenc,
-        by_set: false,
+        unique: None,
+        widen: &[("id", "bigint")],
+        goes: "N in order (key t0_pkey is deferrable)",
     },
     Template {
         name: "a default by order",
         ddl: "create table {s} (id int primary key, n int, nr serial)",
         key: &["id"],
         keys: integer,
+        wrong_keys: None,
         columns: &["n"],
         form: Form::Urlenc,
-        by_set: false,
+        unique: None,
+        widen: &[],
+        goes: "N in order (column nr, which is not in the events, has no default, or one that may depend on order)",
     },
     Template {
         name: "partitioned",
@@ -330,9 +457,12 @@ pub const TEMPLATES: &[Template] = &[
               create table {s}_2 partition of {s} for values from (5) to (maxvalue)",
         key: &["id"],
         keys: integer,
+        wrong_keys: None,
         columns: &["n"],
         form: Form::Urlenc,
-        by_set: false,
+        unique: None,
+        widen: &[("n", "bigint")],
+        goes: "N in order (partitioned or inherited)",
     },
     Template {
         name: "a trigger that fires and copies to another table",
@@ -344,8 +474,11 @@ pub const TEMPLATES: &[Template] = &[
               alter table {s} enable always trigger fires",
         key: &["id"],
         keys: integer,
+        wrong_keys: None,
         columns: &["n"],
         form: Form::Urlenc,
-        by_set: false,
+        unique: None,
+        widen: &[("n", "bigint")],
+        goes: "N in order (trigger fires fires during replay)",
     },
 ];

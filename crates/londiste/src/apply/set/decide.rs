@@ -13,8 +13,6 @@ pub enum Why {
     FewChanges,
     /// The session may not set the replica role: foreign keys are checked and triggers fire.
     NoReplicaRole,
-    /// The table's handler wants to see each event.
-    Handler,
     /// The table is partitioned, a partition, or has parents or children.
     Inheritance,
     /// A trigger fires for replicated changes (ENABLE ALWAYS or REPLICA).
@@ -72,7 +70,6 @@ impl Why {
         matches!(
             self,
             Why::NoReplicaRole
-                | Why::Handler
                 | Why::Trigger(_)
                 | Why::Rule(_)
                 | Why::DefaultFunction(_)
@@ -86,7 +83,6 @@ impl fmt::Display for Why {
         match self {
             Why::FewChanges => f.write_str("few changes in the batch"),
             Why::NoReplicaRole => f.write_str("the login may not set session_replication_role"),
-            Why::Handler => f.write_str("the handler takes single events"),
             Why::Inheritance => f.write_str("partitioned or inherited"),
             Why::Trigger(name) => write!(f, "trigger {name} fires during replay"),
             Why::Rule(name) => write!(f, "rule {name} applies during replay"),
@@ -218,9 +214,11 @@ pub struct ColumnFacts {
     pub indexed: bool,
 }
 
-/// What the catalog says about a table.
+/// What the catalog says about a table, and what the session may do with it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
+    /// Whether the session has the replica role: foreign keys and ordinary triggers are silent.
+    pub replica_role: bool,
     /// Whether it is partitioned, a partition, or has parents or children.
     pub inheritance: bool,
     /// Whether the login may create temporary tables here.
@@ -267,6 +265,9 @@ pub fn decide(facts: &Facts) -> Mode {
 
 /// What reaches beyond the table comes first: it decides about the other tables too.
 fn refusal(facts: &Facts) -> Option<Why> {
+    if !facts.replica_role {
+        return Some(Why::NoReplicaRole);
+    }
     if let Some(name) = &facts.trigger {
         return Some(Why::Trigger(name.clone()));
     }
@@ -359,6 +360,7 @@ pub(super) mod tests {
         let column =
             |name: &str, not_null| ColumnFacts { name: name.to_owned(), not_null, ..Default::default() };
         Facts {
+            replica_role: true,
             may_use_temp: true,
             unique: vec![UniqueIndex {
                 name: "t_pkey".to_owned(),
@@ -390,6 +392,7 @@ pub(super) mod tests {
     #[test]
     fn every_obstacle_is_named() {
         let name = |s: &str| s.to_owned();
+        assert_eq!(why(|f| f.replica_role = false), Why::NoReplicaRole);
         assert_eq!(why(|f| f.inheritance = true), Why::Inheritance);
         assert_eq!(why(|f| f.may_use_temp = false), Why::NoTemporary);
         assert_eq!(why(|f| f.trigger = Some(name("a"))), Why::Trigger(name("a")));
@@ -422,6 +425,7 @@ pub(super) mod tests {
         );
         assert!(why(|f| f.checks.push(check(true, true))).reaches_others());
         assert!(why(|f| f.trigger = Some(name("a"))).reaches_others());
+        assert!(why(|f| f.replica_role = false).reaches_others());
         assert!(!why(|f| f.unique.clear()).reaches_others());
     }
 

@@ -1,10 +1,11 @@
-//! Reads from the catalog what [`decide`](super::decide) needs, and notices when it has changed.
+//! Reads from catalog and session what [`decide`](super::decide) needs, and notices when the catalog has changed.
 
 use skytools::{Error, Result};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, GenericClient, Row};
 
 use super::decide::{Check, ColumnFacts, Expression, Facts, Mode, UniqueIndex, decide};
+use crate::apply::session;
 use crate::apply::target::split_name;
 
 /// One text for a table that changes whenever its columns, defaults, indexes, constraints, triggers, rules or relatives
@@ -41,7 +42,8 @@ const TABLE: &str = "select c.oid, \
                   or m.amname not in ('btree', 'hash') \
                   or exists (select 1 from unnest(i.indclass::oid[]) o where o >= 16384))), \
        pg_catalog.has_table_privilege(c.oid, 'insert') and not pg_catalog.row_security_active(c.oid), \
-       pg_catalog.current_setting('server_encoding') = 'UTF8' \
+       pg_catalog.current_setting('server_encoding') = 'UTF8', \
+       pg_catalog.current_setting('session_replication_role') = 'replica' \
      from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
      where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p')";
 
@@ -120,7 +122,7 @@ const COLUMNS: &str = "select a.attname::text, a.attnotnull, \
      where a.attrelid = $1 and a.attnum > 0 and not a.attisdropped order by a.attnum";
 
 impl Facts {
-    /// Reads the facts about a table; `None` when there is no table of that (raw) name.
+    /// Reads the facts about a table for this session; `None` when there is no table of that (raw) name.
     ///
     /// # Errors
     /// Whatever the server reports.
@@ -139,6 +141,7 @@ impl Facts {
             odd_index: row.try_get(5)?,
             may_copy: row.try_get(6)?,
             any_character: row.try_get(7)?,
+            replica_role: row.try_get(8)?,
             ..Facts::default()
         };
         for row in client.query_typed(UNIQUE, &[(&oid, Type::OID)]).await? {
@@ -197,13 +200,29 @@ fn column(row: &Row) -> Result<ColumnFacts> {
     })
 }
 
-/// How the changes of a table would be applied by a session with the replica role, as far as the table decides.
-///
-/// # Errors
-/// The table does not exist; whatever the server reports.
-pub async fn explain(client: &Client, name: &str) -> Result<Mode> {
-    match Facts::load(client, name).await? {
-        Some(facts) => Ok(decide(&facts)),
-        None => Err(Error::not_found(format!("table {name} does not exist on this node"))),
+/// Says how a worker of this session's login would apply the changes of tables, as far as the login and the table decide.
+#[derive(Debug)]
+pub struct Explainer<'c>(&'c Client);
+
+impl<'c> Explainer<'c> {
+    /// For a session that is used for nothing else than looking: it gets the replica role, as a worker's does, where the
+    /// login may set it.
+    ///
+    /// # Errors
+    /// Whatever the server reports, except that the role is denied.
+    pub async fn open(client: &'c Client) -> Result<Self> {
+        session::take_replica_role(client).await?;
+        Ok(Explainer(client))
+    }
+
+    /// The mode of one table.
+    ///
+    /// # Errors
+    /// The table does not exist; whatever the server reports.
+    pub async fn explain(&self, name: &str) -> Result<Mode> {
+        match Facts::load(self.0, name).await? {
+            Some(facts) => Ok(decide(&facts)),
+            None => Err(Error::not_found(format!("table {name} does not exist on this node"))),
+        }
     }
 }

@@ -47,8 +47,8 @@ use tokio_postgres::SimpleQueryMessage;
 
 pub(super) use decide::Facts;
 pub use decide::{Mode, Why};
+pub use facts::Explainer;
 pub(super) use facts::STAMP;
-pub use facts::explain;
 pub(super) use quick::Line;
 pub use state::FEW_CHANGES;
 pub(super) use state::SetTable;
@@ -131,14 +131,13 @@ impl Applier<'_> {
         table: usize,
         event: &Event,
         change: &RowChange<'_>,
-        single_events: bool,
     ) -> Result<bool> {
-        // A truncate takes dependants along; what a trigger or a handler does, nobody knows.
+        // A truncate takes dependants along; what a trigger does, nobody knows.
         let reaches = match &self.tables.known[table].set.mode {
             Mode::Ordered(why) => why.reaches_others(),
             Mode::Set => false,
         };
-        let barrier = reaches || single_events || change.op == Op::Truncate;
+        let barrier = reaches || change.op == Op::Truncate;
         if barrier {
             self.flush_sets().await?;
         }
