@@ -5,7 +5,7 @@ use pgq::change::{self, Format, Op};
 
 use crate::fixture::{Fixture, QUEUE, Schema, on_both};
 
-on_both!(urlencoded_rows, sql_rows);
+on_both!(urlencoded_rows, sql_rows, json_rows);
 
 const TABLE: &str = r#"
     create schema "odd schema";
@@ -98,10 +98,8 @@ async fn sql_rows(schema: Schema) -> Result<()> {
     Ok(())
 }
 
-/// Only the original has this trigger so far; the decoder must be ready for a cascade with it.
-#[tokio::test]
-async fn json_rows_of_the_original() -> Result<()> {
-    let (_f, events) = captured(Schema::Original, "pgq.jsontriga").await?;
+async fn json_rows(schema: Schema) -> Result<()> {
+    let (_f, events) = captured(schema, "pgq.jsontriga").await?;
     let rows: Vec<_> =
         events.iter().map(|e| change::decode(e)).collect::<Result<Option<Vec<_>>, _>>()?.expect("rows");
     assert!(rows.iter().all(|r| r.table == "odd schema.Table 'x'" && r.format == Format::Json));
