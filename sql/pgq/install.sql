@@ -76,7 +76,7 @@
 \ir functions/pgq._capture_order.sql
 \ir functions/pgq._capture_late.sql
 \ir functions/pgq._trigger_order.sql
-\ir functions/pgq._capture_postponed.sql
+\ir functions/pgq._capture_one_key.sql
 \ir functions/pgq._capture_row_code.sql
 \ir functions/pgq._capture_statement.sql
 \ir functions/pgq._capture_code.sql

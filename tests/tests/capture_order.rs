@@ -143,7 +143,7 @@ async fn plans_do_not_show_the_names_of_the_settings() -> Result<()> {
                      update {table} set v = 'c'; delete from {table};"
                 ));
             }
-            let output = shown(format!("{work} insert into d values (1, 'a') returning inside('update d set v = 1'); delete from d; commit")).await?;
+            let output = shown(format!("{work} insert into d values (1, 'a'); select inside('update d set v = 1'); delete from d; commit")).await?;
             ensure!(output.contains("constvalue") && !told(&output), "{mode}, {level}");
         }
     }
@@ -189,7 +189,8 @@ async fn a_partition_that_was_altered_while_a_statement_waited_is_seen_as_it_is(
     Ok(())
 }
 
-/// Of a key that two rows have for a while, it matters whose the rows are; a transaction that began later has a younger number.
+/// With a deferrable key, a row of the own transaction may have an insert that is still to be logged; one of a transaction that began later has
+/// a younger number, but none.
 #[tokio::test]
 async fn a_row_of_a_younger_transaction_is_not_ones_own() -> Result<()> {
     let db = testkit::database().await?;
@@ -202,17 +203,16 @@ async fn a_row_of_a_younger_transaction_is_not_ones_own() -> Result<()> {
         )
         .await?;
     let older = db.connect().await?;
-    for delete in ["delete from d where note = 'x'", "select inside('delete from d where note = $$x$$')"] {
+    for (change, logged) in
+        [("update d set note = 'y'", "U:id id=5&note=y"), ("delete from d", "D:id id=5&note=x")]
+    {
         older.batch_execute("begin; insert into other values (1)").await?;
         admin.batch_execute("insert into d values (5, 'x')").await?;
-        older.batch_execute(&format!("insert into d values (5, 'new'); {delete}; commit")).await?;
+        older.batch_execute(&format!("select inside($s${change}$s$); commit")).await?;
         let rows =
             admin.query("select ev_type || ' ' || ev_data from pgq.event_1 order by ev_id", &[]).await?;
         let events: Vec<String> = rows.iter().map(|r| r.get(0)).collect();
-        ensure!(
-            events == ["I:id id=5&note=x", "D:id id=5&note=x", "I:id id=5&note=new"],
-            "{delete}: {events:?}"
-        );
+        ensure!(events == ["I:id id=5&note=x", logged], "{change}: {events:?}");
         admin.batch_execute("delete from d; truncate pgq.event_1_0").await?;
     }
     Ok(())

@@ -52,24 +52,6 @@ returns text[] as $$
          order by a.attnum);
 $$ language sql stable set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
 
-create or replace function pgq._capture_swappable(i_table oid, i_key text[])
-returns boolean as $$
--- Two rows may have one key for a while: all that keeps them from it is DEFERRABLE.
---
--- Parameters:
---      i_key       - names of columns, by which events tell rows
-    with unique_index as (
-        select x.indimmediate
-          from pg_index x
-         where x.indrelid = i_table and x.indisunique and x.indisvalid and x.indpred is null and x.indexprs is null
-           -- columns that are only included in it do not count
-           and i_key @> array(select a.attname::text from unnest(x.indkey::int2[]) with ordinality k (attnum, nr)
-                                     join pg_attribute a on a.attrelid = i_table and a.attnum = k.attnum
-                               where k.nr <= x.indnkeyatts)
-    )
-    select coalesce(not bool_or(u.indimmediate), false) from unique_index u;
-$$ language sql stable set search_path = pg_catalog, pgq, pg_temp;
-
 create or replace function pgq._capture_follower(i_table regclass, i_function name)
 returns name as $$
 -- Another trigger that could spoil what capture logs: a BEFORE trigger that fires behind capture's own, and could still change or keep back the change that

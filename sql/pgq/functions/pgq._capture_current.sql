@@ -62,7 +62,8 @@ begin
     present_day := _t.function is null or form = 'statement'
         or _t.function !~ '^_capture_' and _t.before
         or not exists (select 1
-                         from pgq._capture_wanted(case when _t.function ~ '^_capture_' then 'row' else 'generic' end, trigger, operations, 'deny' = any (args[2:])) w
+                         from pgq._capture_wanted(case when _t.function ~ '^_capture_' then 'row' else 'generic' end, trigger, operations, 'deny' = any (args[2:]),
+                                                   pgq._capture_swappable(_table, pgq._capture_key(_table, args))) w
                         where not exists (select 1 from pg_trigger t
                                            where t.tgrelid = _table and t.tgname = w.name and t.tgtype = w.type and (t.tgqual is null) = (w.condition is null)));
     good := coalesce(_c.lost_since is null and _t.enabled and _c.function_name = _t.function

@@ -20,8 +20,8 @@ $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
 create or replace function pgq._capture_may_be_lost(i_sqlstate text, i_message text)
 returns boolean as $$
 -- Whether an error means that a change cannot be captured, rather than that the transaction must not or cannot go on: conflicts (40),
--- no resources (53), interventions and failures of the server (57, 58, XX), a closed queue.
-    select substr(i_sqlstate, 1, 2) not in ('40', '53', '57', '58', 'XX', 'P0')
+-- no resources (53), interventions and failures of the server (57, 58, XX), what others have forbidden (P0, PQ), a closed queue.
+    select substr(i_sqlstate, 1, 2) not in ('40', '53', '57', '58', 'XX', 'P0', 'PQ')
        and i_message !~ '^Insert into queue disallowed';
 $$ language sql immutable set search_path = pg_catalog, pgq, pg_temp;
 

@@ -37,7 +37,7 @@ returns void as $$
 --      i_numbers   - of the event, or of the delete and the insert of a changed key; null for the next ones
 --
 -- Errors:
---      those of pgq._capture_plan; primary key update not allowed (deferrable key); a row larger than 1 GB
+--      those of pgq._capture_plan; what is not possible with a deferrable key; a row larger than 1 GB
 declare
     _o record := pgq._trigger_options(i_queue || i_options);
     _p pgq.trigger_plan%rowtype := pgq._capture_plan(i_queue, i_options, i_table, i_op);
@@ -76,11 +76,17 @@ begin
         end if;
     end if;
 
-    if _key_changed and pgq._capture_swappable(i_table, array(select c from unnest(_p.cols, _p.is_key) u (c, is_key) where is_key)) then
+    if not pgq._capture_swappable(i_table, array(select c from unnest(_p.cols, _p.is_key) u (c, is_key) where is_key)) then
+        null;
+    elsif _key_changed then
         raise exception 'primary key update not allowed: the key is deferrable'
             using errcode = 'feature_not_supported', detail = 'Table: ' || i_table::regclass,
                   hint = 'A deferrable key may be exchanged between rows, which no order of events can repeat. '
                          'Make it NOT DEFERRABLE, or delete and insert.';
+    elsif i_op = 'INSERT' and not pgq._capture_key_checked(i_table) then
+        raise exception '%', pgq._capture_unchecked()
+            using errcode = 'object_not_in_prerequisite_state', detail = 'Table: ' || i_table::regclass,
+                  hint = 'Run: skytools londiste INI refresh-trigger TABLE (or pgq.capture_table(queue, table)), or make the key NOT DEFERRABLE.';
     end if;
 
     if _key_changed or i_op = 'DELETE' then

@@ -92,7 +92,6 @@ begin%4$s
     _key_changed pg_catalog.bool;
     _nothing pg_catalog.bool;
     _numbers pg_catalog.int8[];
-    _taken pg_catalog.text[];
     begin
     if _state operator(pg_catalog.=) -1 then
         exit slow;
@@ -104,7 +103,7 @@ begin%4$s
         _numbers := pgq._capture_numbers(%5$L, tg_relid, old.ctid, 'C', %6$s, false);
     else
         -- no statement, whose text would be in the context that this function looks at
-        if pg_catalog.age(old.xmin) operator(pg_catalog.<=) 0 and pgq._capture_first(%5$L, tg_relid, old.ctid, %6$s) then
+        %18$sif pg_catalog.age(old.xmin) operator(pg_catalog.<=) 0 and pgq._capture_first(%5$L, tg_relid, old.ctid, %6$s) then
             null;
         end if;
         if pg_catalog.current_setting('skytools.late%29$s', true) operator(pg_catalog.<>) '' then
@@ -154,7 +153,7 @@ begin%4$s
                 _data := %14$s;%16$s
             else
                 %15$s
-                _data := %17$s;%18$s
+                _data := %17$s;
             end if;
         exception when program_limit_exceeded or internal_error or out_of_memory then
             %19$s
@@ -168,10 +167,8 @@ begin%4$s
             exit slow;
         end if;
     end if;
-    if _taken is null then%25$s
-    end if;
+    %25$s
     perform pgq._capture_event(%21$L, _numbers[1], pg_catalog."left"(tg_op, 1) operator(pg_catalog.||) %26$L, _data, %23$s, %27$s);
-    perform pgq._capture_behind(%21$L, %23$s, _taken);
     end;
     if tg_op operator(pg_catalog.=) 'DELETE' then
         return old;
@@ -198,15 +195,18 @@ $code$,
         pgq._capture_encode(i_table, _w.ignored, 'new', 'careful'),
         _refuse, _careful_update,
         pgq._capture_encode(i_table, _w.ignored, 'old', 'careful'),
-        case when _w.swappable
-             then format(E'\n                _taken := pgq._capture_postponed(%L, %s, %L, %s, _data, old.xmin, %L, tg_relid);\n                _nothing := _taken is null;%s', _w.prefix, _w.extra, _w.key_text,
-                         pgq._capture_encode(i_table, array(select k.name from pgq._capture_columns(i_table, '{}') k where k.name <> all (_w.key_columns)), 'old', 'careful'),
-                         i_capture.function_name,
-                         E'\n                if pg_catalog.cardinality(_taken) operator(pg_catalog.=) 1 then\n                    '
-                         || pgq._capture_refuse(i_capture, _leave || ' exit slow;', 'a row is deleted before its own change is logged, and its key is deferrable', 'feature_not_supported',
-                                'Table: ' || i_table::regclass, 'Two rows may have such a key for a while, and events tell rows by nothing else. Make it NOT DEFERRABLE, or delete after the statement that wrote the row.')
-                         || E'\n                end if;')
-             else '' end,
+        -- a row whose insert is still to be written; when this code was written the key may not have been deferrable
+        format(E'if (pg_catalog.age(old.xmin) operator(pg_catalog.<=) 0\n            and case when _state operator(pg_catalog.<>) -2 and _state operator(pg_catalog.<>) -3 then %s'
+               '\n                    else pgq._capture_key_checked(tg_relid) and pgq._capture_swappable(tg_relid, pgq._capture_key(tg_relid, tg_argv))'
+               ' and pgq._capture_pending(%L, '''', '''', null, old.xmin, null) end) then\n            %s\n        end if;\n        ',
+               case when _w.swappable
+                    then format('pgq._capture_pending(%L, %s, %L, %s, old.xmin, %s)', _w.prefix, _w.extra, _w.key_text, pgq._capture_encode(i_table, _w.ignored, 'old', 'careful'),
+                                -- a row has no event of its last change where columns are ignored
+                                case when _w.ignored = '{}' then 'old.cmin' else 'null' end)
+                    else 'false' end,
+               _w.prefix,
+               pgq._capture_refuse(i_capture, 'exit slow;', 'a row is changed before its own insert is logged, and its key is deferrable', 'feature_not_supported',
+                      'Table: ' || i_table::regclass, 'Two rows may have such a key for a while, and events tell rows by nothing else. Make it NOT DEFERRABLE, or change the row after the statement that inserts it.')),
         -- a row too large
         case i_capture.failure when 'mark'
              then format('perform pgq._capture_lost(%L, sqlerrm); %s exit slow;', i_capture.function_name, _leave)
@@ -221,7 +221,11 @@ $code$,
              then format('perform pgq._capture_lost(%L, ''a trigger fires behind that of capture''); exit slow;', i_capture.function_name)
              else format('perform pgq._capture_not_last(tg_relid, %L);', i_capture.function_name) end,
         i_capture.function_name,
-        case when _w.swappable then format(E'\n        perform pgq._capture_inserted(%L);', i_capture.function_name) else '' end);
+        case when _w.swappable
+             then format(E'\n        if not pgq._capture_key_checked(tg_relid) then\n            %s\n        end if;',
+                         pgq._capture_refuse(i_capture, 'exit slow;', pgq._capture_unchecked(), 'object_not_in_prerequisite_state', 'Table: ' || i_table::regclass,
+                                'Run: skytools londiste INI refresh-trigger TABLE (or pgq.capture_table(queue, table)), or make the key NOT DEFERRABLE.'))
+             else '' end);
     return _code;
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
@@ -241,16 +245,18 @@ begin
     if i_op <> 'INSERT' and not i_words.has_key then
         return E'\n        ' || pgq._capture_refuse(i_capture, format('return %s;', _row), 'Update/Delete on table without pkey',
             'object_not_in_prerequisite_state', 'Table: ' || i_table::regclass, 'Add a primary key, or give pkey=.');
-    elsif _quick is null or i_op = 'UPDATE' and (i_words.ignored <> '{}' or i_words.backup or i_words.late) or i_op = 'DELETE' and i_words.swappable then
+    elsif _quick is null or i_op = 'UPDATE' and (i_words.ignored <> '{}' or i_words.backup or i_words.late) then
         return E'\n        null;';
     end if;
     _when := case when i_op = 'INSERT'
                   then concat_ws(' and ', 'new.xmax operator(pg_catalog.=) ''0''::pg_catalog.xid',
-                                 case when i_words.swappable then format('pgq._capture_inserted(%L)', i_capture.function_name) end)
+                                 case when i_words.swappable then 'pgq._capture_key_checked(tg_relid)' end)
                   else concat_ws(' and ', case i_op when 'UPDATE' then i_same end,
                                  -- of what is older than this transaction, nothing is still to be written
-                                 format('(pg_catalog.age(old.xmin) operator(pg_catalog.>) 0 or pgq._capture_first(%L, tg_relid, old.ctid, %s))',
-                                        i_capture.function_name, i_words.sequence),
+                                 format('(pg_catalog.age(old.xmin) operator(pg_catalog.>) 0%s)',
+                                        -- and a row with a deferrable key must have been
+                                        case when i_words.swappable then ''
+                                             else format(' or pgq._capture_first(%L, tg_relid, old.ctid, %s)', i_capture.function_name, i_words.sequence) end),
                                  -- of a partition, an update may have been left to the AFTER trigger already
                                  case when pg_partition_root(i_table) is not null
                                       then format('(pg_catalog.current_setting(%L, true) operator(pg_catalog.<>) '''') is not true', 'skytools.late' || i_capture.function_name) end) end;

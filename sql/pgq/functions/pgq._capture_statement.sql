@@ -89,21 +89,17 @@ begin
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
 
-create or replace function pgq._capture_keys_changed(i_table oid, i_columns text[], i_swappable boolean)
+create or replace function pgq._capture_keys_changed(i_table oid, i_columns text[])
 returns text as $$
 -- SQL: an UPDATE has changed a key, by transition tables old_rows and new_rows.
 --
 -- Both hold the rows in the order in which they were updated, so equal sequences of keys are unchanged keys.  Comparing sequences is
--- faster than comparing sets, but takes memory for the whole statement: beyond a million rows it is sets.  Where rows may
--- exchange their keys it is always sets: with the same keys before and after, there is an update for each.
+-- faster than comparing sets, but takes memory for the whole statement: beyond a million rows it is sets.
 declare
     _values text[] := pgq._capture_key_values(i_table, i_columns);
     _sequence text := (select string_agg('pg_catalog.array_agg(' || v || ')', ', ' order by nr) from unnest(_values) with ordinality u (v, nr));
     _set text := array_to_string(_values, ', ');
 begin
-    if i_swappable then
-        return format('exists (select %1$s from old_rows k except select %1$s from new_rows k)', _set);
-    end if;
     return format('(case when (select pg_catalog.count(*) from (select from old_rows limit 1000001) c) operator(pg_catalog.<=) 1000000'
                   ' then exists (select %1$s from old_rows k except select %1$s from new_rows k)'
                   ' else exists (select %2$s from old_rows k except select %2$s from new_rows k) end)', _sequence, _set);
@@ -146,16 +142,19 @@ begin
         _no_key := format(E'if exists (select from old_rows) then\n            %s\n        end if;',
                           pgq._capture_refuse(i_capture, _done, 'Update/Delete on table without pkey', 'object_not_in_prerequisite_state', 'Table: ' || i_table::regclass, 'Add a primary key, or give pkey=.'));
         _update := _no_key;
+    elsif _w.swappable then
+        -- what the statements before have inserted may have the keys of these rows
+        _no_key := format(E'if exists (select from old_rows) then\n            %s\n        end if;',
+                          pgq._capture_refuse(i_capture, _done, 'update and delete not allowed: the key is deferrable', 'feature_not_supported', 'Table: ' || i_table::regclass,
+                                              'Two rows may have such a key for a while, and events tell rows by nothing else. Make it NOT DEFERRABLE, or capture the table by row.'));
+        _update := _no_key;
     else
         _update := format(E'if %s then\n%s\nelse\n%s\nend if;',
-            pgq._capture_keys_changed(i_table, _w.key_columns, _w.swappable),
-            case when _w.swappable
-                 then pgq._capture_refuse(i_capture, _done, 'primary key update not allowed: the key is deferrable', 'feature_not_supported', 'Table: ' || i_table::regclass,
-                          'Rows may exchange a deferrable key, which no order of events can repeat. Make it NOT DEFERRABLE, or delete and insert.')
-                 else format(E'if %s then\n    perform pgq._capture_nested(tg_relid);\nend if;\n'
-                             'perform pg_catalog.set_config(''enable_nestloop'', ''off'', true);\n%s\nperform pg_catalog.set_config(''enable_nestloop'', _plans, true);',
-                             pgq._capture_keys_twice(i_table, _w.key_columns),
-                             pgq._capture_insert_rows(i_capture, i_table, 'UPDATE', true)) end,
+            pgq._capture_keys_changed(i_table, _w.key_columns),
+            format(E'if %s then\n    perform pgq._capture_nested(tg_relid);\nend if;\n'
+                   'perform pg_catalog.set_config(''enable_nestloop'', ''off'', true);\n%s\nperform pg_catalog.set_config(''enable_nestloop'', _plans, true);',
+                   pgq._capture_keys_twice(i_table, _w.key_columns),
+                   pgq._capture_insert_rows(i_capture, i_table, 'UPDATE', true)),
             pgq._capture_insert_rows(i_capture, i_table, 'UPDATE', false));
     end if;
     _altered := format('execute pgq._capture_altered(%L, %L, tg_relid, tg_op);', i_capture.queue_name, i_capture.function_name);
@@ -216,7 +215,7 @@ $code$,
         pgq._capture_state(i_capture, i_table, _w),
         _altered, i_capture.queue_name, i_capture.function_name, pgq._capture_enter(_w.needs), _w.prefix || '_state_seq',
         pgq._capture_insert_rows(i_capture, i_table, 'INSERT', false), _update,
-        case when _w.has_key then pgq._capture_insert_rows(i_capture, i_table, 'DELETE', false) else _no_key end,
+        coalesce(nullif(_no_key, ''), pgq._capture_insert_rows(i_capture, i_table, 'DELETE', false)),
         coalesce(_lost || ' ' || _leave || ' return null;', 'perform pgq._capture_too_large(tg_relid, sqlerrm);'),
         _w.prefix || '_state_seq', i_capture.queue_name, _w.prefix, _leave);
 end;
@@ -242,6 +241,7 @@ returns text as $$
 --
 -- Errors:
 --      those of pgq._capture_plan
+--      feature_not_supported: the key is deferrable
 --      serialization_failure: the snapshot does not show that the table is captured
 --      object_not_in_prerequisite_state: nothing is registered, as after the restore of a dump without data
 declare
@@ -259,6 +259,11 @@ begin
     end if;
     perform pgq._capture_plan(i_queue, _c.options, i_table, i_op);
     _w := pgq._capture_words(_c, i_table);
+    if _w.swappable and i_op <> 'INSERT' then
+        raise exception 'update and delete not allowed: the key is deferrable'
+            using errcode = 'feature_not_supported', detail = 'Table: ' || i_table::regclass,
+                  hint = 'Two rows may have such a key for a while, and events tell rows by nothing else. Make it NOT DEFERRABLE, or capture the table by row.';
+    end if;
     _sql := format('select pgq._capture_event(%L, null, r.type, r.data, %s, null) from (%s) r%s', i_queue, _w.extra,
                    pgq._capture_rows(_c, i_table, i_op, i_op = 'UPDATE'),
                    case i_op when 'UPDATE' then format(' where not case when %s then pgq._capture_nested(%L::pg_catalog.regclass) else false end',

@@ -1,9 +1,9 @@
-create or replace function pgq._capture_wanted(i_form text, i_trigger text, i_operations text, i_deny boolean)
+create or replace function pgq._capture_wanted(i_form text, i_trigger text, i_operations text, i_deny boolean, i_deferrable boolean)
 returns table (name text, type int2, function text, old_rows text, new_rows text, condition text) as $$
 -- The triggers that capture changes in one form.
 --
 -- By row there are three: pgq._capture_order.sql.  The name of the BEFORE trigger makes it the last one to fire, as a rule; that of the
--- one with a WHEN clause makes this the first one to be asked.  In generic form there are two: pgq._trigger_order.sql; one that denies changes has nothing to number.
+-- one with a WHEN clause makes this the first one to be asked.  If the key is deferrable, one before them has it checked.  In generic form there are two: pgq._trigger_order.sql; one that denies changes has nothing to number.
 -- Where inserts and deletes are captured and updates are not, that BEFORE trigger sees these, too, for the sake of the order, or in generic form another one that never fires.
 --
 -- By statement there is one trigger for each operation (transition tables want that), one that notes where a statement begins, and
@@ -15,6 +15,7 @@ returns table (name text, type int2, function text, old_rows text, new_rows text
 --      i_trigger       - name of the one that the names of the others extend
 --      i_operations    - letters of I, U, D
 --      i_deny          - whether changes are denied, not captured
+--      i_deferrable    - whether the key is, by which events tell rows
 -- Returns:
 --      type                - pg_trigger.tgtype
 --      function            - in schema pgq, where it is not that of the table
@@ -27,6 +28,7 @@ returns table (name text, type int2, function text, old_rows text, new_rows text
                 (1, 'row',       i_trigger,              1, 'I',   i_operations, null,            null,       null,       null),
                 (2, 'row',       '~' || i_trigger,       3, 'UD',  s.seen,       null,            null,       null,       null),
                 (3, 'row',       '!' || i_trigger,       1, 'UD',  i_operations, null,            null,       null,       'kept'),
+                (4, 'row',       '!!' || i_trigger,      1, case when i_deferrable then 'I' else '' end, i_operations, '_capture_one_key', null, null, null),
                 (1, 'generic',   i_trigger,              1, case when i_deny then 'IUD' else 'I' end, i_operations, null, null, null, null),
                 (2, 'generic',   '!' || i_trigger,       1, case when i_deny then '' else 'UD' end, i_operations, null, null, null, 'number'),
                 (3, 'generic',   '!!' || i_trigger,      1, case when s.seen <> i_operations then 'U' else '' end, s.seen, null, null, null, 'first'),
@@ -66,6 +68,7 @@ declare
     _xmin text := (select case c.relkind when 'p' then 'null' else 'old.xmin' end from pg_class c where c.oid = i_table);
     _longest int := case i_form when 'statement' then 56 else 61 end;
     -- ENABLE ALWAYS is somebody's wish, for all of them
+    _deferrable constant boolean := pgq._capture_swappable(i_table, pgq._capture_key(i_table, i_args));
     _always boolean := exists (select 1 from pg_trigger t where t.tgrelid = i_table and t.tgname in (i_trigger, '~' || i_trigger, '!' || i_trigger) and t.tgenabled = 'A');
 begin
     if i_form = 'statement' and exists (select 1 from pg_inherits h where i_table in (h.inhrelid, h.inhparent)) then
@@ -73,13 +76,15 @@ begin
             using errcode = 'feature_not_supported', hint = 'Use form=row.';
     elsif i_form = 'statement' and i_operations <> 'IUD' then
         raise exception 'form=statement captures all operations, tgflags= is not possible' using errcode = 'feature_not_supported', hint = 'Use form=row.';
+    elsif i_form = 'statement' and _deferrable then
+        perform pgq._trigger_check_key(i_table, i_args, i_form);
     elsif octet_length(i_trigger) > _longest then
         raise exception 'form=% needs several triggers: the name % is too long for them', i_form, i_trigger
             using errcode = 'name_too_long', hint = format('Give a shorter one: trigger=NAME, at most %s bytes.', _longest);
     end if;
 
     perform pgq._capture_drop_triggers(i_table, i_trigger, i_form <> 'statement',
-        array(select w.name from pgq._capture_wanted(i_form, i_trigger, i_operations, _deny) w));
+        array(select w.name from pgq._capture_wanted(i_form, i_trigger, i_operations, _deny, _deferrable) w));
     for _t in
         select w.name, w.type, coalesce(w.function, i_function) as function, w.old_rows, w.new_rows,
                case w.condition
@@ -89,7 +94,7 @@ begin
                    when 'number' then format('pgq._trigger_number(%L, %L, old.tableoid, old.ctid, %s)', i_args[1], _code, _xmin)
                    when 'first' then format('pgq._trigger_first(%L, %L, old.tableoid, old.ctid, %s)', i_args[1], _code, _xmin)
                end as condition
-          from pgq._capture_wanted(i_form, i_trigger, i_operations, _deny) w
+          from pgq._capture_wanted(i_form, i_trigger, i_operations, _deny, _deferrable) w
     loop
         continue when _present and exists (
             select 1
@@ -131,7 +136,7 @@ begin
     for _name in
         select n.name
           from (select distinct w.name::name as name
-                  from unnest('{row,generic,statement}'::text[]) f (form), unnest('{IUD,ID}'::text[]) o (operations), pgq._capture_wanted(f.form, i_trigger, o.operations, false) w) n
+                  from unnest('{row,generic,statement}'::text[]) f (form), unnest('{IUD,ID}'::text[]) o (operations), pgq._capture_wanted(f.form, i_trigger, o.operations, false, true) w) n
                left join pg_trigger t on t.tgrelid = i_table and t.tgname = n.name
          where case when n.name <> all (i_keep) then t.oid is not null or not _present
                     else n.name = i_trigger and (t.tgtype & 1 <> 0) <> i_for_rows end

@@ -109,18 +109,19 @@ begin
 end;
 $$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp;
 
-create or replace function pgq._trigger_check_key(i_table oid, i_args text[])
+create or replace function pgq._trigger_check_key(i_table oid, i_args text[], i_form text default 'generic')
 returns void as $$
+-- Parameters:
+--      i_form      - generic, statement
 -- Errors:
 --      feature_not_supported: two rows of the table may have one key for a while, by which events cannot tell them
 begin
-    if pgq._capture_swappable(i_table, coalesce(
-            (select array_agg(btrim(k)) from unnest(string_to_array((pgq._trigger_options(i_args)).pkey, ',')) k),
-            (select array_agg(a.attname::text) from pg_index x join pg_attribute a on a.attrelid = x.indrelid and a.attnum = any (x.indkey::int2[])
-              where x.indrelid = i_table and x.indisprimary))) then
-        raise exception 'the key of table % is deferrable: two rows may have it for a while, which the generic trigger cannot log', i_table::regclass
+    if pgq._capture_swappable(i_table, pgq._capture_key(i_table, i_args)) then
+        raise exception 'the key of table % is deferrable: two rows may have it for a while, which % cannot log', i_table::regclass,
+                case i_form when 'statement' then 'capture by statement' else 'the generic trigger' end
             using errcode = 'feature_not_supported',
-                  hint = 'Make the constraint NOT DEFERRABLE, or leave away what needs the generic trigger: expressions, form=generic.';
+                  hint = case i_form when 'statement' then 'Make the constraint NOT DEFERRABLE, or use form=row.'
+                         else 'Make the constraint NOT DEFERRABLE, or leave away what needs the generic trigger: expressions, form=generic.' end;
     end if;
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;

@@ -52,6 +52,7 @@ declare
     _seen_below bigint;
     _step1 bigint;
     _step2 bigint;
+    _published name[];
 begin
     if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
         raise exception 'pgq.rebase_transactions needs a READ COMMITTED transaction' using errcode = 'active_sql_transaction';
@@ -92,6 +93,14 @@ begin
           into _step1, _step2
           from pgq.tick t where t.tick_queue = _q.queue_id;
 
+        -- Published tables are updated only where rows can be told at the subscriber; these have nothing else to tell them by.
+        select array_agg(c.relname) into _published
+          from generate_series(0, _q.queue_ntables - 1) n
+               join pg_class c on c.oid = to_regclass(_q.queue_data_pfx || '_' || n)
+         where c.relreplident = 'd' and exists (select 1 from pg_publication_tables p where p.schemaname = 'pgq' and p.tablename = c.relname);
+        for _n in 1 .. coalesce(cardinality(_published), 0) loop
+            execute format('alter table only pgq.%I replica identity full', _published[_n]);
+        end loop;
         for _n in 0 .. _q.queue_ntables - 1 loop
             -- Negative while under way: a number given here must not be taken for one that was there.
             _seen_below := 0;
@@ -110,6 +119,10 @@ begin
             execute format('update only %s set ev_txid = case when ev_txid < 0 then -ev_txid else $1 end',
                            _q.queue_data_pfx || '_' || _n::text)
                 using _base + _ticks + 1;
+        end loop;
+
+        for _n in 1 .. coalesce(cardinality(_published), 0) loop
+            execute format('alter table only pgq.%I replica identity default', _published[_n]);
         end loop;
 
         update pgq.tick t

@@ -14,7 +14,7 @@ begin
             ('public', array[
                 'seq_getval', 'get_queue_info', 'get_consumer_info', 'quote_fqname', 'version',
                 -- run inside of triggers, as whoever changes a table
-                '_apply_allowed', '_capture_nested', '_capture_number', '_trigger_number', '_trigger_first', '_trigger_which', '_urlencode', '_urlencode_bytes', '_trigger_plan', '_trigger_urlenc', '_trigger_json', '_trigger_sql',
+                '_apply_allowed', '_capture_nested', '_capture_number', '_capture_key', '_trigger_number', '_trigger_first', '_trigger_which', '_urlencode', '_urlencode_bytes', '_trigger_plan', '_trigger_urlenc', '_trigger_json', '_trigger_sql',
                 -- read-only steps of functions that are guarded themselves
                 '_assert_queue_state', '_assert_still_open', '_count_tx_event']),
             ('pgq_reader', array[
@@ -29,16 +29,16 @@ begin
                 'maint_tables_to_vacuum', 'maint_operations', 'maint_sample_capture', '_capture_to_sample', 'upgrade_schema', 'grant_perms', '_grant_perms_from',
                 'tune_storage', 'seq_setval', 'create_queue', 'drop_queue', 'set_queue_config', 'insert_event_raw',
                 'event_retry_raw', '_settle_queue_state', 'apply_token', 'refresh_queue_code',
-                'refresh_capture', 'capture_table', 'uncapture_table', '_capture_register', '_capture_forget', '_capture_possible', '_capture_constant', '_capture_allow', '_capture_triggers', '_capture_wanted', '_capture_current', '_trigger_check_key', '_capture_swappable', '_capture_open', '_capture_check_statement', '_capture_drop_triggers', '_capture_follower', '_capture_follower_planned', '_capture_not_last', '_capture_rename', '_trigger_options', '_trigger_expression']),
+                'refresh_capture', 'capture_table', 'uncapture_table', '_capture_register', '_capture_forget', '_capture_possible', '_capture_constant', '_capture_allow', '_capture_triggers', '_capture_wanted', '_capture_current', '_trigger_check_key', '_capture_swappable', '_capture_open', '_capture_one_key', '_capture_check_statement', '_capture_drop_triggers', '_capture_follower', '_capture_follower_planned', '_capture_not_last', '_capture_rename', '_trigger_options', '_trigger_expression']),
             ('londiste_writer', array['apply_token',
-                'refresh_capture', 'capture_table', 'uncapture_table', '_capture_register', '_capture_forget', '_capture_possible', '_capture_constant', '_capture_allow', '_capture_triggers', '_capture_wanted', '_capture_current', '_trigger_check_key', '_capture_swappable', '_capture_open', '_capture_check_statement', '_capture_drop_triggers', '_capture_follower', '_capture_follower_planned', '_capture_not_last', '_capture_rename', '_trigger_options', '_trigger_expression']),
+                'refresh_capture', 'capture_table', 'uncapture_table', '_capture_register', '_capture_forget', '_capture_possible', '_capture_constant', '_capture_allow', '_capture_triggers', '_capture_wanted', '_capture_current', '_trigger_check_key', '_capture_swappable', '_capture_open', '_capture_one_key', '_capture_check_statement', '_capture_drop_triggers', '_capture_follower', '_capture_follower_planned', '_capture_not_last', '_capture_rename', '_trigger_options', '_trigger_expression']),
             ('', array['_queue_state_changed', '_queue_code_changed', '_subscription_key_changed', '_move_subscription', '_still_open', '_queue_code', '_queue_choice', '_write_queue_code', '_write_queue_leaf', '_type_equality', '_column_equal', '_column_text']),
             ('', array['_capture_changed', '_capture_plain', '_capture_time', '_capture_float', '_capture_bytes', '_capture_text', '_capture_intact',
                 '_capture_columns', '_capture_quote', '_capture_encode', '_capture_urlencode', '_capture_code', '_capture_too_large', '_capture_row',
                 '_capture_heal', '_capture_event', '_write_capture', '_capture_words', '_capture_state', '_capture_insert', '_capture_refuse', '_capture_slow',
                 '_capture_row_code', '_capture_statement_code', '_capture_rows', '_capture_keys_changed', '_capture_key_values', '_capture_keys_twice', '_capture_insert_rows', '_capture_altered', '_capture_plan', '_capture_settings', '_capture_canonical', '_capture_enter', '_capture_leave',
                 '_capture_rest', '_capture_usual', '_capture_claims', '_capture_unique_indexes', '_capture_unchanged', '_capture_kept', '_capture_order_setting', '_capture_order_table', '_capture_order_block', '_capture_order_lock', '_capture_message', '_capture_assert_kept', '_capture_meddled', '_capture_planned', '_capture_looked', '_capture_leaves_delete',
-                '_capture_remember', '_capture_order_offset', '_capture_late_key', '_capture_take_late', '_capture_numbers', '_capture_first', '_capture_leave_to_after', '_capture_postponed', '_capture_behind', '_capture_own', '_capture_inserted', '_capture_primary_key', '_capture_has_first', '_capture_sample', '_capture_lost', '_capture_may_be_lost'])
+                '_capture_remember', '_capture_order_offset', '_capture_late_key', '_capture_take_late', '_capture_numbers', '_capture_first', '_capture_leave_to_after', '_capture_own', '_capture_primary_key', '_capture_key_checked', '_capture_unchecked', '_capture_pending', '_capture_sample', '_capture_lost', '_capture_may_be_lost'])
         ) v (role, names)
     loop
         for _grantee in

@@ -8,7 +8,7 @@ begin
         select p.oid::pg_catalog.regprocedure as fn
           from pg_catalog.pg_proc p
          where p.pronamespace = 'pgq'::pg_catalog.regnamespace
-           and (p.proname in ('_capture_again', '_capture_again_code', '_capture_again_by_expressions', '_capture_used_again', '_capture_taking', '_capture_inside', '_capture_own',
+           and (p.proname in ('_capture_again', '_capture_again_code', '_capture_again_by_expressions', '_capture_used_again', '_capture_taking', '_capture_inside', '_capture_postponed', '_capture_inserted', '_capture_behind', '_capture_has_first',
                               '_capture_some', '_capture_holders', '_capture_written', '_capture_take_out', '_capture_take_back', '_capture_overtaken', '_capture_later',
                               '_capture_equal', '_capture_equality', '_capture_uniques', '_capture_expressions', '_capture_may_read', '_capture_newest', '_capture_drop_statement', '_capture_order_key', '_trigger_numbered')
                 or p.proname = '_capture_register' and p.pronargs = 7
@@ -22,12 +22,14 @@ begin
                 or p.proname ~ '^_insert_(tree|leaf)_[0-9]+$' and p.pronargs = 8
                 or p.proname = '_capture_order_setting' and p.pronargs <> 2
                 or p.proname = '_capture_remember' and p.proargtypes[4] = 'text'::pg_catalog.regtype
-                or p.proname = '_capture_postponed' and not '{i_xmin}' <@ p.proargnames
                 or p.proname = '_capture_numbers' and p.pronargs <> 6
                 or p.proname = '_capture_order_block' and p.pronargs <> 2
                 or p.proname = '_capture_current' and not '{operations}' <@ p.proargnames
                 or p.proname = '_capture_triggers' and not '{i_operations}' <@ p.proargnames
                 or p.proname = '_capture_drop_triggers' and p.pronargs <> 4
+                or p.proname = '_capture_wanted' and not '{i_deferrable}' <@ p.proargnames
+                or p.proname = '_capture_keys_changed' and p.pronargs <> 2
+                or p.proname = '_trigger_check_key' and p.pronargs <> 3
                 or p.proname = '_capture_refuse' and p.proargnames[2] = 'i_leave')
     loop
         execute pg_catalog.format('drop function %s', _f.fn);

@@ -88,39 +88,3 @@ begin; insert into f values (4, 'same'); with d as (delete from f where id = 4 r
 do $$ declare _e text[] := events(); begin
     assert _e = array['I:id id=4&v=same public.f', 'D:id id=4&v=same public.f', 'I:id id=4&v=same public.f'], _e::text;
 end $$;
--- a deferrable key, which two rows may have for a while
-create table l (id int primary key deferrable initially deferred, v text); select pgq.capture_table('q', 'l') = 'row' as ok \gset
-insert into l values (1, 'old'); begin; insert into l values (1, 'new'); delete from l where v = 'old'; commit;
-do $$ declare _e text[] := events(); begin
-    assert _e = array['I:id id=1&v=old public.l', 'D:id id=1&v=old public.l', 'I:id id=1&v=new public.l'], _e::text;
-end $$;
-begin; insert into l values (1, 'more'), (1, 'most'); update l set v = 'changed' where v = 'most'; delete from l where v = 'more'; delete from l where v = 'changed'; commit;
-begin; insert into l values (2, 'a'), (2, 'b'); delete from l where v = 'a'; insert into l values (3, 'c'); delete from l where id = 3; commit;
-do $$ declare _e text[] := events(); begin assert _e = array['I:id id=2&v=b public.l'], _e::text; end $$;
--- not where a row is deleted that may not have been logged: nothing tells it from the other
-create function inside(_sql text) returns int language plpgsql as $$ begin execute _sql; return 1; end $$;
-create function again() returns trigger language plpgsql as $$ begin
-    if new.v = 'C' then update l set v = 'CC' where v = 'C'; delete from l where v = 'CC'; end if; return null;
-end $$;
-create trigger "A" after insert on l for each row execute function again(); insert into l values (5, 'A'); select events() is not null as ok \gset
-do $$ declare _sql text; begin
-    foreach _sql in array array['insert into l values (5, ''B'') returning inside(''delete from l where v = $x$B$x$'')', 'insert into l values (5, ''C'')'] loop
-        assert refused(_sql) = '0A000 a row is deleted before its own change is logged, and its key is deferrable', refused(_sql);
-    end loop;
-    -- statement after statement it is known, in functions, too
-    insert into l values (5, 'D'); update l set v = 'E' where v = 'D'; update l set v = 'F' where v = 'E'; delete from l where v = 'F';
-end $$;
-do $$ declare _e text[] := events(); begin assert _e is null, _e::text; end $$;
-select pgq.capture_table('q', 'l', 'capture_failure=mark') = 'row' as ok \gset
-insert into l values (5, 'C');
-do $$ begin
-    assert (select lost_reason = 'a row is deleted before its own change is logged, and its key is deferrable' from pgq.capture where rel_name = 'l');
-    assert (select array_agg(v) from l where id = 5) = '{A}';
-end $$;
-select pgq.capture_table('q', 'l') = 'row' as ok \gset
-drop trigger "A" on l;
-truncate l; select events() is not null as ok \gset
-insert into l values (1, 'old'); begin; insert into l values (1, 'new'); delete from l where v = 'old'; commit;
-do $$ declare _e text[] := events(); begin
-    assert _e = array['I:id id=1&v=old public.l', 'D:id id=1&v=old public.l', 'I:id id=1&v=new public.l'], _e::text;
-end $$;

@@ -191,10 +191,17 @@ do $$ begin
     update pgq.queue set queue_disable_insert = true;
     assert refused('insert into m values (4)') = '55000 Insert into queue disallowed';
     update pgq.queue set queue_disable_insert = false;
+    -- a limit says nothing about the table, altered or not
+    perform pgq.capture_table('q', 'm', 'capture_failure=mark');
+    update pgq.queue set queue_per_tx_limit = 0; perform pgq.refresh_capture('q', 'm');
+    assert refused('insert into m values (4)') ~ '^PQ001', refused('insert into m values (4)');
+    assert refused('alter table m add x int; insert into m values (4)') ~ '^PQ001', refused('alter table m add x int; insert into m values (4)');
+    assert (select lost_since is null from pgq.capture where rel_name = 'm');
+    update pgq.queue set queue_per_tx_limit = null; perform pgq.refresh_capture('q', 'm');
     reset client_min_messages;
 end $$;
 do $$ declare _e text[] := events(); begin
-    assert _e = array['I:id id=1&v=a public.m', 'U:id id=2&v=b public.m', 'R  public.m', 'I: id=3&v=c public.m'], _e::text;
+    assert _e = array['I:id id=1&v=a public.m', 'R  public.m', 'I: id=3&v=c public.m'], _e::text;
 end $$;
 
 -- texts of all kinds in one row, and what is left of them

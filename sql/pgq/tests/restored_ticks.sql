@@ -31,12 +31,17 @@ $$;
 call check_refused(txid_current() + 1000000000, txid_current() + 1000000001);
 call check_refused(txid_current() - 1, txid_current() + 1000000000);
 
--- what it names helps
+-- what it names helps, also where event tables are published, which have no key
+create publication everything for all tables;
 do $$
+declare
+    _before text[] := (select array_agg(concat(relname, relreplident) order by oid) from pg_class where relnamespace = 'pgq'::regnamespace);
 begin
     perform pgq.rebase_transactions('restored "q');
+    assert (select array_agg(concat(relname, relreplident) order by oid) = _before from pg_class where relnamespace = 'pgq'::regnamespace);
 end;
 $$;
+drop publication everything;
 do $$
 begin
     assert pgq.ticker('restored "q') is not null;

@@ -20,7 +20,7 @@ pub(super) async fn check(transaction: &Transaction<'_>) -> Result<Vec<Finding>>
 const REGISTERED: &str = "
     select c.*, c.form = 'statement' as by_statement, q.queue_id, f.oid as function,
            coalesce(t.tgrelid, to_regclass(format('%I.%I', c.rel_schema, c.rel_name))) as rel,
-           t.oid as trigger, t.tgenabled, t.tgname, coalesce(t.tgname = c.trigger_name and t.tgtype & 24 <> 0, false) as one_for_all
+           t.oid as trigger, pgq._capture_swappable(t.tgrelid, pgq._capture_key(t.tgrelid, c.queue_name || c.options)) as deferrable, t.tgenabled, t.tgname, coalesce(t.tgname = c.trigger_name and t.tgtype & 24 <> 0, false) as one_for_all
       from pgq.capture c
       left join pgq.queue q on q.queue_name = c.queue_name
       left join pg_proc f on f.oid = to_regprocedure(format('pgq.%I()', c.function_name))
@@ -66,17 +66,24 @@ select format('table %I.%I, queue %I', r.rel_schema, r.rel_name, r.queue_name), 
     union all
     select format('trigger %I was dropped: changes are not captured', w.name),
            format('select pgq.capture_table(%s); what was changed meanwhile is missing elsewhere: copy the table there again (londiste resync)', $OPTIONS), null
-      from pgq._capture_wanted(r.form, r.trigger_name, r.operations, false) w
+      from pgq._capture_wanted(r.form, r.trigger_name, r.operations, false, r.deferrable) w
      where r.trigger is not null and not r.one_for_all
        and not exists (select 1 from pg_trigger t where t.tgrelid = r.rel and t.tgname = w.name)
        -- an older installation did not make it
        and (w.condition is distinct from 'kept' or r.operations ~ 'U')
+       and w.function is distinct from '_capture_one_key'
+    union all
+    select case when r.by_statement then 'the key is deferrable: updates and deletes fail'
+                else 'the key is deferrable, and no trigger has it checked when a statement has ended: inserts fail' end,
+           case when r.by_statement then 'make it NOT DEFERRABLE, or capture the table by row' else 'make it NOT DEFERRABLE, or put the trigger on the table' end,
+           case when not r.by_statement then format('select pgq.capture_table(%s)', $OPTIONS) end
+     where r.trigger is not null and r.deferrable and (r.by_statement or r.operations ~ 'I' and not pgq._capture_key_checked(r.rel))
     union all
     select 'the triggers are those of an older installation: what triggers and functions do inside of a statement may be logged wrongly',
            'put the present ones on the table', format('select pgq.capture_table(%s)', $OPTIONS)
      where r.trigger is not null
        and (r.one_for_all
-            or exists (select 1 from pgq._capture_wanted(r.form, r.trigger_name, r.operations, false) w
+            or exists (select 1 from pgq._capture_wanted(r.form, r.trigger_name, r.operations, false, false) w
                          left join pg_trigger t on t.tgrelid = r.rel and t.tgname = w.name
                         where t.tgtype <> w.type or t.oid is null and w.condition = 'kept' and r.operations !~ 'U'))
     union all

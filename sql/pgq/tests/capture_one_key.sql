@@ -1,0 +1,165 @@
+-- A key that is DEFERRABLE: what is logged never has two rows with one key at a time.
+select pgq.create_queue('q');
+\ir captured.psql
+create table t (id int primary key deferrable initially deferred, v text); select pgq.capture_table('q', 't') = 'row' as ok \gset
+create function inside(_sql text) returns int language plpgsql as $$ begin execute _sql; return 1; end $$;
+create function violated(_sql text) returns text language plpgsql as $$
+declare _state text; _constraint text; _hint text;
+begin
+    execute _sql;
+    return 'accepted';
+exception when others then
+    get stacked diagnostics _state = returned_sqlstate, _constraint = constraint_name, _hint = pg_exception_hint;
+    return concat_ws(' ', _state, _constraint, substring(_hint from 'Changes of table public.t are captured'));
+end $$;
+do $$ begin
+    assert (select array_agg(tgname::text order by tgname) from pg_trigger where tgrelid = 't'::regclass and not tgisinternal)
+           = '{!!_londiste_q,!_londiste_q,_londiste_q,_londiste_q_truncate,~_londiste_q}';
+end $$;
+
+-- what one row is changed to, in one transaction, is logged
+begin; insert into t values (1, 'a'); update t set v = 'b' where id = 1; delete from t where id = 1; insert into t values (1, 'c'); commit;
+do $$ declare _e text[] := events(); begin assert _e = '{I:id id=1&v=a,U:id id=1&v=b,D:id id=1&v=b,I:id id=1&v=c}', _e::text; end $$;
+-- another row of the key must be gone when the statement ends, whatever SET CONSTRAINTS says
+do $$ declare _sql text; begin
+    foreach _sql in array array['insert into t values (1, ''new'')', 'insert into t values (2, ''x''), (2, ''y'')', 'with d as (delete from t where id = 9) insert into t values (1, ''z'')'] loop
+        assert violated(_sql) = '23505 t_pkey Changes of table public.t are captured', violated(_sql);
+        assert violated('set constraints all deferred; ' || _sql) = '23505 t_pkey Changes of table public.t are captured';
+        assert violated('set constraints t_pkey immediate; ' || _sql) ~ '^23505 t_pkey';
+    end loop;
+    -- also where the mode is changed while the statement runs
+    assert violated('insert into t values (1, ''new'') returning inside(''set constraints all deferred'')') = '23505 t_pkey Changes of table public.t are captured';
+end $$;
+do $$ declare _e text[] := events(); begin assert _e is null, _e::text; end $$;
+-- in one statement
+with d as (delete from t where id = 1 returning *) insert into t select id, 'moved' from d;
+insert into t values (1, 'again') returning inside($$delete from t where v = 'moved'$$);
+do $$ declare _e text[] := events(); begin
+    assert _e = '{D:id id=1&v=c,I:id id=1&v=moved,D:id id=1&v=moved,I:id id=1&v=again}', _e::text;
+end $$;
+-- a BEFORE trigger may make room, what fires later comes too late
+create function room() returns trigger language plpgsql as $$ begin delete from t where id = new.id and v <> new.v; return new; end $$;
+create trigger room before insert on t for each row execute function room();
+insert into t values (1, 'B'); insert into t values (2, 'x'), (3, 'y');
+drop trigger room on t; create trigger "A" after insert on t for each row execute function room();
+do $$ declare _e text[] := events(); begin
+    assert _e = '{D:id id=1&v=again,I:id id=1&v=B,I:id id=2&v=x,I:id id=3&v=y}', _e::text;
+    assert violated('insert into t values (1, ''A'')') = '23505 t_pkey Changes of table public.t are captured';
+end $$;
+drop trigger "A" on t;
+-- keys that are equal and written otherwise
+create table n (id numeric primary key deferrable initially deferred, v text); create table s (id timestamptz primary key deferrable initially deferred, v text);
+select pgq.capture_table('q', 'n') = 'row' as ok, pgq.capture_table('q', 's') = 'row' as x \gset
+insert into n values (1.0, 'old'); set timezone = utc; insert into s values ('2026-01-01 00:00+00', 'old');
+do $$ begin
+    assert violated('insert into n values (1.00, ''new'')') ~ '^23505 n_pkey';
+    assert violated('set timezone = ''Asia/Tokyo''; insert into s values (''2026-01-01 09:00+09'', ''new'')') ~ '^23505 s_pkey';
+    assert violated('alter table n rename to n2; insert into n2 values (1.00, ''new'')') ~ '^23505 n_pkey';
+    perform events();
+end $$;
+
+-- A row that the statement around has inserted and not logged yet must not be changed: another may have its key.
+create function own() returns trigger language plpgsql as $$ begin
+    if new.v = 'U' then update t set v = 'UU' where v = 'U'; elsif new.v = 'D' then delete from t where v = 'D'; end if; return null;
+end $$;
+create trigger "A" after insert on t for each row execute function own();
+do $$ declare _sql text; begin
+    foreach _sql in array array['insert into t values (5, ''B'') returning inside(''delete from t where v = $x$B$x$'')', 'insert into t values (5, ''B'') returning inside(''update t set v = $x$C$x$ where id = 5'')',
+                                'insert into t values (5, ''U'')', 'insert into t values (5, ''D'')', 'insert into t values (4, ''other''), (5, ''D'')'] loop
+        assert refused(_sql) = '0A000 a row is changed before its own insert is logged, and its key is deferrable', refused(_sql);
+    end loop;
+    -- one that looks as the row in the log does
+    perform inside('insert into t values (5, ''D0'')');
+    perform inside('update t set v = ''same'' where id = 5');
+    assert refused('insert into t values (5, ''same'') returning inside(''delete from t where v = $x$same$x$ and cmin::text::int8 = (select max(cmin::text::int8) from t where id = 5)'')')
+           = '0A000 a row is changed before its own insert is logged, and its key is deferrable';
+    -- statement after statement it is known, in functions, too
+    insert into t values (6, 'F'); update t set v = 'G' where id = 6; update t set v = 'H' where id = 6; delete from t where id = 6;
+end $$;
+drop trigger "A" on t;
+do $$ declare _e text[] := events(); begin
+    assert _e = '{I:id id=5&v=D0,U:id id=5&v=same,I:id id=6&v=F,U:id id=6&v=G,U:id id=6&v=H,D:id id=6&v=H}', _e::text;
+end $$;
+-- with ignored columns: an update of them alone is not logged, and the row is known all the same
+drop table n; create table n (id int primary key deferrable, v text, i int); select pgq.capture_table('q', 'n', 'ignore=i') = 'row' as ok \gset
+do $$ begin insert into n values (1, 'a', 1); update n set i = 2; update n set v = 'b'; delete from n; end $$;
+do $$ declare _e text[] := events(); begin assert _e = '{I:id id=1&v=a public.n,U:id id=1&v=b public.n,D:id id=1&v=b public.n}', _e::text; end $$;
+
+-- marked, the write goes on; a duplicate never does
+do $$ begin
+    set client_min_messages = error;
+    perform pgq.capture_table('q', 't', 'capture_failure=mark');
+    assert violated('insert into t values (5, ''dup'')') = '23505 t_pkey Changes of table public.t are captured';
+    assert (select lost_since is null from pgq.capture where rel_name = 't');
+    perform inside('insert into t values (7, ''B'') returning inside(''update t set v = $x$C$x$ where id = 7'')');
+    assert (select lost_reason = 'a row is changed before its own insert is logged, and its key is deferrable' from pgq.capture where rel_name = 't');
+    assert (select v = 'C' from t where id = 7);
+    perform pgq.capture_table('q', 't');
+    perform events();
+    reset client_min_messages;
+end $$;
+
+-- a key that becomes deferrable is followed, but for what needs the trigger
+create table k (id int primary key, v text); select pgq.capture_table('q', 'k') = 'row' as ok \gset
+insert into k values (1, 'a'); alter table k drop constraint k_pkey, add constraint "K key" primary key (id) deferrable;
+do $$ begin
+    assert refused('insert into k values (2, ''b'')') = '55000 the key of this table is deferrable, and no trigger has it checked when a statement has ended';
+    update k set v = 'b';
+    assert refused('insert into k values (2, ''b'')') = '55000 the key of this table is deferrable, and no trigger has it checked when a statement has ended';
+    assert pgq.capture_table('q', 'k') = 'row';
+end $$;
+insert into k values (2, 'c');
+alter table k disable trigger "!!_londiste_q";
+do $$ begin
+    assert refused('insert into k values (3, ''b'')') = '55000 the key of this table is deferrable, and no trigger has it checked when a statement has ended';
+    assert pgq.capture_table('q', 'k') = 'row';
+    assert refused('insert into k values (3, ''b''), (3, ''c'')') ~ '^23505';
+end $$;
+insert into k values (3, 'd');
+-- altered in a transaction that may not write the code anew: a row of its own, inside of a statement, may be one that is not logged
+begin isolation level repeatable read; alter table k add x int; update k set v = 'f' where id = 3; savepoint a;
+do $$ begin
+    assert refused('select inside(''update k set x = 1 where id = 3'')') = '0A000 a row is changed before its own insert is logged, and its key is deferrable';
+    perform inside('update k set x = 1 where id = 1');
+end $$;
+rollback to a; delete from k where id = 3; alter table k drop x; commit;
+-- so where the code was written while the key was not deferrable
+alter table k drop constraint "K key", add primary key (id); update k set v = 'g' where id = 1;
+begin isolation level repeatable read; alter table k drop constraint k_pkey, add primary key (id) deferrable;
+do $$ begin
+    assert refused('insert into k values (5, ''x'') returning inside(''delete from k where id = 5'')') = '0A000 a row is changed before its own insert is logged, and its key is deferrable';
+    perform inside('update k set v = ''h'' where id = 1');
+end $$;
+commit;
+-- back again: the trigger is taken off
+alter table k drop constraint k_pkey, add primary key (id);
+select pgq.capture_table('q', 'k') = 'row' as ok \gset
+insert into k values (4, 'e');
+do $$ declare _e text[] := events(); begin
+    assert _e = '{I:id id=1&v=a public.k,U:id id=1&v=b public.k,I:id id=2&v=c public.k,I:id id=3&v=d public.k,U:id id=3&v=f&x public.k,D:id id=3&v=f&x public.k,U:id id=1&v=g public.k,U:id id=1&v=h public.k,I:id id=4&v=e public.k}', _e::text;
+    assert not exists (select from pg_trigger where tgrelid = 'k'::regclass and tgname ~ '^!!');
+end $$;
+
+-- pkey= over a deferrable constraint; of other constraints each has its own mode
+create table p (id int primary key, a int, b int, c int, unique (b, a) deferrable initially deferred, unique (c) deferrable initially deferred);
+select pgq.capture_table('q', 'p', 'pkey=a,b') = 'row' as ok \gset
+insert into p values (1, 1, 1, 1);
+do $$ begin assert refused('insert into p values (2, 1, 1, 2)') ~ '^23505 duplicate key value violates unique constraint "p_b_a_key"'; end $$;
+begin; insert into p values (2, 2, 2, 1); update p set c = 2 where id = 2; commit;
+do $$ declare _e text[] := events(); begin
+    assert _e = array['I:a,b id=1&a=1&b=1&c=1 public.p', 'I:a,b id=2&a=2&b=2&c=1 public.p', 'U:a,b id=2&a=2&b=2&c=2 public.p'], _e::text;
+end $$;
+
+-- The check runs as the writer: who gives the constraint's name to a trigger of his own gains nothing.
+create role test_owner; create role test_writer; create schema o authorization test_owner; grant usage on schema o to test_writer;
+create table seen (who text); grant insert on seen to public;
+set role test_owner;
+create table o.d (id int primary key deferrable initially deferred); create table o.trap (id int); grant insert on o.d, o.trap to test_writer;
+create function o.trap() returns trigger language plpgsql as $$ begin insert into public.seen values (current_user); return null; end $$;
+create constraint trigger d_pkey after insert on o.trap deferrable initially deferred for each row execute function o.trap();
+reset role;
+select pgq.capture_table('q', 'o.d') = 'row' as ok \gset
+set role test_writer; begin; insert into o.trap values (1); insert into o.d values (1); commit; reset role;
+do $$ begin assert (select array_agg(who) from seen) = '{test_writer}', (select array_agg(who) from seen)::text; end $$;
+set session_replication_role = local; begin; insert into o.d values (1); delete from o.d where ctid = (select min(ctid) from o.d); commit; reset session_replication_role;
+do $$ declare _e text[] := events(); begin assert _e = '{I:id id=1 o.d}', _e::text; end $$;
