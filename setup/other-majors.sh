@@ -1,5 +1,6 @@
 #!/bin/bash
-# Runs the SQL modules and their tests on the other major versions of PostgreSQL that we promise to work on.
+# Runs the SQL modules and their tests on the other major versions of PostgreSQL that we promise to work on, and what of capture
+# depends on the version most: that code of a changed table is noticed, and the order of events.
 #
 # usage: setup/other-majors.sh [MAJOR...]        (default: 14 16 17 18)
 #
@@ -55,7 +56,13 @@ for major in "$@"; do
     export PG_BIN=$bin
     # what is compared with the originals stays out: there are no packages of them for these servers
     cargo test --quiet -p skytools --test install -- --skip original || failed="$failed $major(install)"
-    cargo test --quiet -p e2e --test sql_files --test sql_isolation || failed="$failed $major(tests)"
+    cargo test --quiet -p e2e --no-fail-fast --test sql_files --test sql_isolation --test capture_ddl --test capture_order ||
+        failed="$failed $major(tests)"
+    for form in row statement generic; do
+        # the same histories on all of them
+        CAPTURE_RANDOM_SEED=1 CAPTURE_RANDOM_SECONDS=20 CAPTURE_RANDOM_FORM=$form \
+            cargo test --quiet -p e2e --test capture_random || failed="$failed $major(capture_random, $form)"
+    done
 done
 if [ -n "$failed" ]; then
     echo "failed:$failed" >&2
