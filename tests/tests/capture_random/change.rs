@@ -9,12 +9,12 @@ use crate::world::{Column, Prepared, Table};
 const EQUALS: &str = "operator(pg_catalog.=)";
 
 /// A value of a type, as text.
-fn sample(dice: &mut Dice, kind: usize) -> Option<String> {
+pub fn sample(dice: &mut Dice, kind: usize) -> Option<String> {
     (!dice.one_in(6)).then(|| dice.word(KINDS[kind].samples).to_owned())
 }
 
 /// A value for a key: one of few, so that rows meet.
-fn key_sample(dice: &mut Dice, kind: usize) -> String {
+pub fn key_sample(dice: &mut Dice, kind: usize) -> String {
     let samples = KINDS[kind].samples;
     samples[dice.roll(samples.len().min(8))].to_owned()
 }
@@ -30,11 +30,11 @@ fn value(dice: &mut Dice, table: &Table, column: &Column) -> Option<String> {
     }
 }
 
-fn expression(value: Option<&str>) -> String {
+pub fn expression(value: Option<&str>) -> String {
     value.map_or_else(|| "null".to_owned(), literal)
 }
 
-fn columns(list: &[&Column]) -> String {
+pub fn columns(list: &[&Column]) -> String {
     list.iter().map(|c| ident(&c.name)).collect::<Vec<_>>().join(", ")
 }
 
@@ -63,7 +63,13 @@ fn rows(dice: &mut Dice, table: &Table, list: &[&Column], count: usize) -> Vec<V
 
 /// Rows to begin with.
 pub fn fill(dice: &mut Dice, table: &Table) -> String {
-    format!("{} on conflict do nothing", insert(dice, table))
+    new_rows(dice, table)
+}
+
+/// Rows whose keys are free.
+fn new_rows(dice: &mut Dice, table: &Table) -> String {
+    let insert = insert(dice, table);
+    if table.deferrable { insert } else { format!("{insert} on conflict do nothing") }
 }
 
 fn insert(dice: &mut Dice, table: &Table) -> String {
@@ -226,7 +232,8 @@ pub fn change(dice: &mut Dice, table: &Table, other: &Table, may: May) -> Act {
     let sql = match dice.weigh(&[20, 10, 25, 12, 6, 5, if truncates { 3 } else { 0 }, 8]) {
         // else most would fail as a whole
         0 if dice.one_in(3) => insert(dice, table),
-        0 => format!("{} on conflict do nothing", insert(dice, table)),
+        0 => new_rows(dice, table),
+        1 if table.deferrable => update(dice, table),
         1 => upsert(dice, table),
         2 => update(dice, table),
         3 if nested && dice.one_in(5) => put_back(dice, table),

@@ -3,7 +3,7 @@
 use crate::dice::Dice;
 use crate::kinds::{KINDS, ident, kind_of, literal};
 use crate::setup::{COLUMN_NAMES, SCHEMAS, TABLE_NAMES, attach, capture, fresh_name, random_table};
-use crate::step::{BEHIND, DEFERRABLE, Form, QUEUE, RESETS, WITHOUT_KEY};
+use crate::step::{BEHIND, DEFERRABLE, Form, NESTED, QUEUE, RESETS, WITHOUT_KEY};
 use crate::world::{Column, Role, Table, World};
 
 /// A change of definitions.
@@ -149,7 +149,8 @@ fn change_type(dice: &mut Dice, id: usize, table: &Table) -> Option<Change> {
     Some(Change::both(format!("alter table {full} alter column {name} drop default, alter column {name} type {sql} using {using}::{sql}")).with(id, after))
 }
 
-fn rename_table(dice: &mut Dice, world: &World, id: usize, table: &Table) -> Change {
+/// The table, or its schema, gets another name.
+pub fn rename_table(dice: &mut Dice, world: &World, id: usize, table: &Table) -> Change {
     let used: Vec<&str> = world.tables.iter().map(|t| t.name.as_str()).collect();
     let mut after = table.clone();
     if dice.one_in(2) {
@@ -177,10 +178,27 @@ fn exchange(world: &World, session: usize, id: usize, other: usize) -> Option<Ch
     Some(Change::both(all).with(id, a).with(other, b))
 }
 
+/// The key becomes one that is checked late.
+pub fn postpone(dice: &mut Dice, form: Form, id: usize, table: &Table) -> Change {
+    let how = dice.word(&["deferrable", "deferrable initially deferred", "deferrable initially deferred"]);
+    let constraint = ident(&table.constraint);
+    let sql = format!(
+        "alter table {} drop constraint {constraint}, add constraint {constraint} primary key ({}) {how}",
+        table.full(),
+        table.key_list()
+    );
+    let mut change = Change::both(sql).with(id, Table { deferrable: true, ..table.clone() });
+    // by row, inserts are refused until capture is put on again; the generic form refuses to be put on at all
+    if form == Form::Generic || form == Form::Row && !dice.one_in(4) {
+        change.source.push(capture(form, table));
+    }
+    Change { tag: DEFERRABLE, ..change }
+}
+
 /// Another key, or one that may be postponed, or for a while none.
-fn change_key(dice: &mut Dice, id: usize, table: &Table) -> Option<Change> {
+fn change_key(dice: &mut Dice, form: Form, id: usize, table: &Table) -> Option<Change> {
     let (full, constraint) = (table.full(), ident(&table.constraint));
-    let mut after = table.clone();
+    let mut after = Table { deferrable: false, ..table.clone() };
     if table.key.is_empty() {
         let first = table.columns.iter().find(|c| KINDS[c.kind].key && !c.fixed)?;
         after.key = vec![first.name.clone()];
@@ -201,10 +219,7 @@ fn change_key(dice: &mut Dice, id: usize, table: &Table) -> Option<Change> {
             after.key.clear();
             Some(Change { tag: WITHOUT_KEY, ..Change::both(drop).with(id, after) })
         }
-        1 => Some(Change {
-            tag: DEFERRABLE,
-            ..Change::both(format!("{drop}, {}", add(&after, " deferrable"))).with(id, after)
-        }),
+        1 => Some(postpone(dice, form, id, table)),
         2 if after.key.len() > 1 => {
             after.key.pop();
             Some(Change::both(format!("{drop}, {}", add(&after, ""))).with(id, after))
@@ -340,6 +355,7 @@ fn triggers(dice: &mut Dice, nested: bool, form: Form, table: &Table) -> Change 
     let tag = match function {
         _ if behind => BEHIND,
         "reset" => RESETS,
+        "again" | "others" | "gone" | "back" | "take" => NESTED,
         _ => "",
     };
     let create = format!(
@@ -405,7 +421,7 @@ pub fn definition(dice: &mut Dice, world: &World, form: Form, session: usize, id
                 let other = dice.roll(world.tables.len());
                 exchange(world, session, id, other)
             }
-            6 => change_key(dice, id, table),
+            6 => change_key(dice, form, id, table),
             7 => Some(around(dice, world, form, id, table)),
             9 => Some(unique_index(dice, table)),
             _ if table.name == "wide" => None,

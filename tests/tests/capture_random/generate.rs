@@ -3,6 +3,7 @@
 use crate::change;
 use crate::definitions;
 use crate::dice::Dice;
+use crate::postponed::{self, Part};
 use crate::step::{Act, Form, QUEUE, Step};
 use crate::world::{Effect, Role, World};
 
@@ -17,11 +18,14 @@ pub struct Generator {
     /// The server knows MERGE.
     pub merges: bool,
     names: usize,
+    /// What is left of the transaction that each session is about to make on a table with a DEFERRABLE key.
+    plans: Vec<Vec<(usize, Part)>>,
 }
 
 impl Generator {
     pub fn new(dice: Dice, world: World, form: Form, merges: bool) -> Generator {
-        Generator { dice, world, form, merges, names: 0 }
+        let plans = vec![Vec::new(); world.sessions.len()];
+        Generator { dice, world, form, merges, names: 0, plans }
     }
 
     fn name(&mut self) -> usize {
@@ -72,6 +76,7 @@ impl Generator {
     }
 
     fn outside(&mut self, session: usize) -> (Step, Effect) {
+        self.plans[session].clear();
         match self.dice.weigh(&[50, 30, 10, 5]) {
             0 => {
                 let level = self.dice.pick(LEVELS);
@@ -94,11 +99,15 @@ impl Generator {
             (Self::sql(session, format!("rollback to s{nr}")), Effect::BackTo(nr))
         };
         if me.failed {
+            self.plans[session].clear();
             if !saves.is_empty() && !draining && !self.dice.one_in(3) {
                 return back(&mut self.dice);
             }
             let sql = if self.dice.one_in(2) { "rollback" } else { "commit" };
             return (Self::sql(session, sql), Effect::End { commit: false });
+        }
+        if !draining && let Some(step) = self.postponed(session) {
+            return step;
         }
         let weights = if draining { [0, 0, 0, 0, 60, 15, 10, 0] } else { [60, 7, 6, 8, 12, 3, 4, 4] };
         match self.dice.weigh(&weights) {
@@ -117,6 +126,29 @@ impl Generator {
             7 => self.prepare(session),
             _ => (Self::sql(session, "commit"), Effect::End { commit: true }),
         }
+    }
+
+    /// A part of a transaction on a table whose key is DEFERRABLE; now and then one begins.
+    fn postponed(&mut self, session: usize) -> Option<(Step, Effect)> {
+        if self.plans[session].is_empty() {
+            let mut fit = self.world.existing(session);
+            fit.retain(|t| self.world.table(session, *t).deferrable);
+            if fit.is_empty() || !self.dice.one_in(6) {
+                return None;
+            }
+            let id = *self.dice.pick(&fit);
+            self.plans[session] = postponed::plan(&mut self.dice).into_iter().map(|p| (id, p)).collect();
+        }
+        if self.dice.one_in(4) {
+            return None;
+        }
+        let (id, part) = self.plans[session].remove(0);
+        let table = self.world.table(session, id);
+        if let Some(sql) = postponed::statement(&mut self.dice, part, table) {
+            return Some((Self::sql(session, sql), Effect::Nothing));
+        }
+        let change = definitions::rename_table(&mut self.dice, &self.world, id, table);
+        Some((Self::sql(session, change.sql()), Effect::Shape(change.shapes)))
     }
 
     fn change(&mut self, session: usize) -> Step {

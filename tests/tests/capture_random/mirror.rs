@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail, ensure};
 use tokio_postgres::Client;
 
+use crate::captured;
 use crate::kinds::{ident, literal};
 
 /// The type of an event that repeats a definition on the mirror.
@@ -112,31 +113,16 @@ pub async fn apply(mirror: &Client, event: &Event) -> Result<()> {
     Ok(())
 }
 
-/// The rows of every captured table. The list of tables is the source's: tables with a trigger of PgQ.
-pub async fn captured_tables(source: &Client) -> Result<Vec<String>> {
-    let rows = source
-        .query(
-            "select distinct format('%I.%I', n.nspname, c.relname)
-               from pg_class c join pg_namespace n on n.oid = c.relnamespace
-                    join pg_trigger t on t.tgrelid = c.oid join pg_proc p on p.oid = t.tgfoid
-              where p.pronamespace = 'pgq'::regnamespace and n.nspname <> 'pgq' and c.relkind = 'r'
-              order by 1",
-            &[],
-        )
-        .await?;
-    Ok(rows.iter().map(|r| r.get(0)).collect())
-}
-
 async fn rows(client: &Client, table: &str) -> Result<BTreeMap<String, i64>> {
     let sql = format!("select t::text, count(*) from only {table} t group by 1");
     let rows = client.query(&sql, &[]).await.with_context(|| sql.clone())?;
     Ok(rows.iter().map(|r| (r.get(0), r.get(1))).collect())
 }
 
-/// Fails where a table differs; returns the number of rows compared.
+/// Fails where a captured table differs; returns the number of rows compared.
 pub async fn compare(source: &Client, mirror: &Client) -> Result<usize> {
     let mut count = 0;
-    for table in captured_tables(source).await? {
+    for table in captured::tables(source).await? {
         let (there, here) = (rows(source, &table).await?, rows(mirror, &table).await?);
         count += there.len();
         if there != here {

@@ -39,9 +39,10 @@ pub async fn play(
     form: Form,
     steps: &mut Vec<Step>,
     made: &mut Option<Setup>,
+    money: &[&str],
 ) -> Result<Played> {
     let mut dice = Dice::new(seed);
-    let (setup, world) = setup::setup(seed, &mut dice, form);
+    let (setup, world) = setup::setup(seed, &mut dice, form, money);
     *made = Some(setup.clone());
     let mut generator = Generator::new(dice, world, form, cluster.installation().major() >= 15);
     let mut stage = Stage::set(cluster, &setup).await?;

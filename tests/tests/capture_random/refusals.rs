@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 
 use crate::session::Failure;
 use crate::stage::{Finding, Wrong};
-use crate::step::{Act, BEHIND, DEFERRABLE, Form, RESETS, Step, WITHOUT_KEY};
+use crate::step::{Act, BEHIND, DEFERRABLE, Form, NESTED, RESETS, Step, WITHOUT_KEY};
 
 /// What histories made at random run into by themselves: keys and references violated, names gone meanwhile, and the like.
 const ORDINARY: &[&str] = &[
@@ -32,43 +32,137 @@ fn mentioned(source: &[String], steps: &[Step], tag: &str) -> bool {
         || steps.iter().any(|s| matches!(&s.act, Act::Sql(sql) if sql.contains(tag)))
 }
 
-/// Whether a failure may be; `steps` go up to the one that failed, `source` is what was set up.
-pub fn judge(form: Form, source: &[String], steps: &[Step], session: usize, failure: &Failure) -> Result<()> {
-    let Failure { code, message, context } = failure;
-    let lines: Vec<String> = context.lines().map(|line| line.replace('"', "")).collect();
-    let within =
-        |function: &str| lines.iter().any(|l| l.starts_with(&format!("PL/pgSQL function {function}")));
-    let right = if within("pgq.") && !within("pgq.capture_table") {
-        match code.as_str() {
-            "40001" => old_snapshots_possible(steps, session),
+/// Steps that put capture on a table, take it off or write its code anew go through one of these.
+const DEFINING: &[&str] = &["capture_table", "uncapture_table", "refresh_capture", "refresh_queue_code"];
+
+/// A failure, and what happened before it.
+struct Case<'a> {
+    form: Form,
+    source: &'a [String],
+    steps: &'a [Step],
+    session: usize,
+    failure: &'a Failure,
+}
+
+impl Case<'_> {
+    /// Whether the server was in one of these functions.
+    fn within(&self, function: &str) -> bool {
+        let start = format!("PL/pgSQL function {function}");
+        self.failure.context.lines().any(|line| line.replace('"', "").starts_with(&start))
+    }
+
+    fn mentioned(&self, tag: &str) -> bool {
+        mentioned(self.source, self.steps, tag)
+    }
+
+    /// The statement itself.
+    fn statement(&self) -> &str {
+        let last = self.steps.iter().rev().find(|s| s.session == self.session);
+        match last.map(|s| &s.act) {
+            Some(Act::Sql(sql)) => sql,
+            _ => "",
+        }
+    }
+
+    /// By statement: one on a table inside of another one on it. Something must have asked for that.
+    fn nested(&self) -> bool {
+        let message = &self.failure.message;
+        let sql = self.statement();
+        self.form == Form::Statement
+            && message.starts_with("statement on table ")
+            && message.contains(" inside of another one on it")
+            && (self.mentioned(NESTED)
+                || message.starts_with("statement on table tree ")
+                || message.starts_with("statement on table public.tree ")
+                || ["merge into ", "do update set ", "with ", "h.put_back("].iter().any(|w| sql.contains(w)))
+    }
+
+    /// What holds for every statement.
+    fn conflict(&self) -> bool {
+        match self.failure.code.as_str() {
+            "40001" => old_snapshots_possible(self.steps, self.session),
             "40P01" => true,
+            _ => false,
+        }
+    }
+
+    /// A change of rows, refused by capture.
+    fn change(&self) -> bool {
+        let message = self.failure.message.as_str();
+        match self.failure.code.as_str() {
             "55000" => {
-                message.starts_with("Update/Delete on table without pkey")
-                    && mentioned(source, steps, WITHOUT_KEY)
-                    || message.contains(" fires behind that of capture") && mentioned(source, steps, BEHIND)
-                    || message.starts_with("the order of changes of table ")
-                        && mentioned(source, steps, RESETS)
+                message.starts_with("Update/Delete on table without pkey") && self.mentioned(WITHOUT_KEY)
+                    || message.contains(" fires behind that of capture") && self.mentioned(BEHIND)
+                    || message.starts_with("the order of changes of table ") && self.mentioned(RESETS)
+                    || message
+                        == "the key of this table is deferrable, and no trigger has it checked when a statement has ended"
+                        && self.form == Form::Row
+                        && self.mentioned(DEFERRABLE)
             }
-            "0A000" if form.is_generated() => {
-                form == Form::Statement
-                    && message.starts_with("statement on table ")
-                    && message.contains(" inside of another one on it")
-                    || [
+            // though it is deferred
+            "23505" => {
+                self.form == Form::Row && self.within("pgq._capture_one_key") && self.mentioned(DEFERRABLE)
+            }
+            "0A000" if self.form.is_generated() => {
+                let of_the_key: &[&str] = match self.form {
+                    Form::Row => &[
                         "primary key update not allowed: the key is deferrable",
-                        "a row is deleted before its own change is logged, and its key is deferrable",
-                    ]
-                    .contains(&message.as_str())
-                        && mentioned(source, steps, DEFERRABLE)
+                        "a row is changed before its own insert is logged, and its key is deferrable",
+                    ],
+                    _ => &["update and delete not allowed: the key is deferrable"],
+                };
+                self.nested() || of_the_key.contains(&message) && self.mentioned(DEFERRABLE)
             }
             "0A000" => message == "primary key update not allowed",
             _ => false,
         }
+    }
+
+    /// Capture put on, taken off or written anew: that fails only for what its documentation names.
+    fn definition(&self) -> bool {
+        let message = self.failure.message.as_str();
+        match self.failure.code.as_str() {
+            // gone, or called otherwise, since the step was made up or while it waited for the table
+            "42P01" => true,
+            // PostgreSQL's own, of ALTER TABLE and CREATE TRIGGER
+            "55006" => message.contains("because it has pending trigger events"),
+            "55000" => message.contains(" fires behind that of capture") && self.mentioned(BEHIND),
+            "0A000" => {
+                self.form != Form::Row
+                    && message.starts_with("the key of table ")
+                    && message.contains(" is deferrable: ")
+                    && self.mentioned(DEFERRABLE)
+            }
+            _ => false,
+        }
+    }
+
+    /// Where capture had no part in it.
+    fn ordinary(&self) -> bool {
+        let Failure { code, message, .. } = self.failure;
+        // DROP TRIGGER finds its row, waits for the table, and the trigger has been replaced meanwhile
+        let replaced = code == "XX000" && message == "tuple concurrently updated";
+        // only values that are no values of their type quote what we write
+        let ours = !code.starts_with("22")
+            && ["pgq.", "_londiste_q", "_capture_", "_trigger_", "skytools."]
+                .iter()
+                .any(|w| message.contains(w));
+        replaced || ORDINARY.contains(&code.as_str()) && !ours
+    }
+}
+
+/// Whether a failure may be; `steps` go up to the one that failed, `source` is what was set up.
+pub fn judge(form: Form, source: &[String], steps: &[Step], session: usize, failure: &Failure) -> Result<()> {
+    let case = Case { form, source, steps, session, failure };
+    let right = if !case.within("pgq.") {
+        case.ordinary()
+    } else if DEFINING.iter().any(|f| case.within(&format!("pgq.{f}"))) {
+        case.conflict() || case.definition()
     } else {
-        // PostgreSQL's own: DROP TRIGGER finds its row, waits for the table, and the trigger has been replaced meanwhile
-        let replaced = code == "XX000" && message == "tuple concurrently updated" && !within("pgq.");
-        replaced || ORDINARY.contains(&code.as_str())
+        case.conflict() || case.change()
     };
     if !right {
+        let Failure { code, message, context } = failure;
         let text = format!("session {session} was refused: {code} {message}\n{context}");
         bail!(Finding { wrong: Wrong::Refused, text });
     }

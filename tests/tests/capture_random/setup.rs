@@ -4,9 +4,10 @@ use anyhow::Result;
 use tokio_postgres::Client;
 
 use crate::change;
+use crate::definitions;
 use crate::dice::Dice;
 use crate::kinds::{KINDS, ident, kind_of, literal};
-use crate::step::{Form, QUEUE, Setup, WITHOUT_KEY};
+use crate::step::{Form, NESTED, QUEUE, Setup, WITHOUT_KEY};
 use crate::world::{Column, Role, Session, Table, World};
 
 /// Names of columns that are keywords, variables of trigger functions, or have to be escaped.
@@ -114,6 +115,8 @@ const SOURCE: &str = r#"
     create function evil.concat(text, text) returns text language plpgsql as $$ begin raise exception 'evil was called' using errcode = 'XX001'; end $$;
 
     create schema h;
+    -- tables on which capture was put
+    create table h.captured (id oid not null);
     -- a change of definitions, and the event that has the mirror repeat it
     create function h.ddl(_source text[], _mirror text[]) returns void language plpgsql security definer set search_path = pg_catalog as $$
     declare _sql text;
@@ -264,9 +267,21 @@ pub fn random_table(dice: &mut Dice, world: &World, nr: usize) -> Table {
         unique,
         role: Role::Plain,
         exists: true,
+        deferrable: false,
         policies: false,
         constraint: format!("key_{nr}"),
     }
+}
+
+/// Kinds of keys that are equal though their texts differ, by themselves or by the session's time zone.
+const EQUAL_KINDS: &[&str] = &["numeric", "public.citext", "timestamptz", "char(6)", "int4"];
+
+/// A table whose key becomes DEFERRABLE.
+fn postponed_table(dice: &mut Dice) -> Table {
+    let mut table = simple_table("postponed", &["id"], Role::Plain);
+    table.columns[0] = column("id", kind_of(dice.word(EQUAL_KINDS)));
+    table.columns.push(column("v", kind_of("int4")));
+    table
 }
 
 fn simple_table(name: &str, columns: &[&str], role: Role) -> Table {
@@ -281,23 +296,29 @@ fn simple_table(name: &str, columns: &[&str], role: Role) -> Table {
         unique: None,
         role,
         exists: true,
+        deferrable: false,
         policies: false,
         constraint: format!("{name}_key"),
     }
 }
 
-/// The statement that puts capture on a table.
+/// The statements that put capture on a table, and note it.
 pub fn capture(form: Form, table: &Table) -> String {
     // statements on a parent do not fire the triggers of statements on its children
     let form = if form == Form::Statement && table.role == Role::Leaf { Form::Row } else { form };
+    capture_named(form, &table.schema, &table.name)
+}
+
+fn capture_named(form: Form, schema: &str, name: &str) -> String {
     format!(
-        "select pgq.capture_table('{QUEUE}', {}, 'form={form}')",
-        literal(&format!("{}.{}", table.schema, table.name))
+        "select pgq.capture_table('{QUEUE}', {}, 'form={form}'); insert into h.captured values ({}::pg_catalog.regclass)",
+        literal(&format!("{schema}.{name}")),
+        literal(&format!("{}.{}", ident(schema), ident(name)))
     )
 }
 
 /// Settings that no generated capture may care about; in each pair a second list that the generic triggers' text does not depend on.
-fn settings(dice: &mut Dice, form: Form, superuser: bool, hostile_operators: bool) -> String {
+fn settings(dice: &mut Dice, form: Form, superuser: bool, hostile_operators: bool, money: &[&str]) -> String {
     let mut sql = String::new();
     let mut set = |dice: &mut Dice, name: &str, values: &[&str]| {
         if dice.one_in(2) {
@@ -309,6 +330,7 @@ fn settings(dice: &mut Dice, form: Form, superuser: bool, hostile_operators: boo
         set(dice, "intervalstyle", &["sql_standard", "postgres_verbose", "iso_8601", "postgres"]);
         set(dice, "extra_float_digits", &["-15", "0", "3"]);
         set(dice, "quote_all_identifiers", &["on"]);
+        set(dice, "lc_monetary", money);
     } else {
         set(dice, "extra_float_digits", &["1", "3"]);
     }
@@ -328,7 +350,9 @@ fn settings(dice: &mut Dice, form: Form, superuser: bool, hostile_operators: boo
     set(dice, "transform_null_equals", &["on"]);
     set(dice, "plan_cache_mode", &["force_generic_plan", "force_custom_plan"]);
     set(dice, "row_security", &["on"]);
-    set(dice, "enable_seqscan", &["off"]);
+    // what is then planned looks so dear that all of it is compiled: a second for each statement, so seldom
+    const UNCOMPILED: &str = "off; set jit = off";
+    set(dice, "enable_seqscan", &["off", UNCOMPILED, UNCOMPILED, UNCOMPILED, UNCOMPILED, UNCOMPILED]);
     set(dice, "xmloption", &["document"]);
     set(dice, "jit", &["off"]);
     set(dice, "constraint_exclusion", &["on"]);
@@ -347,9 +371,9 @@ fn settings(dice: &mut Dice, form: Form, superuser: bool, hostile_operators: boo
     sql
 }
 
-/// The tables and sessions of one history.
-pub fn setup(seed: u64, dice: &mut Dice, form: Form) -> (Setup, World) {
-    let nested = form != Form::Statement && dice.one_in(2);
+/// The tables and sessions of one history; `money` are values for `lc_monetary`.
+pub fn setup(seed: u64, dice: &mut Dice, form: Form, money: &[&str]) -> (Setup, World) {
+    let nested = dice.one_in(2);
     let mut world = World { nested, ..World::default() };
     let mut captured: Vec<usize> = Vec::new();
     let mut extra: Vec<String> = Vec::new();
@@ -402,6 +426,11 @@ pub fn setup(seed: u64, dice: &mut Dice, form: Form) -> (Setup, World) {
         }
         add(&mut world, wide);
     }
+    let postponed = dice.one_in(2).then_some(world.tables.len());
+    if postponed.is_some() {
+        let table = postponed_table(dice);
+        add(&mut world, table);
+    }
     let without_key = dice.one_in(6);
     if without_key {
         let mut table = simple_table("keyless", &["id"], Role::Keyless);
@@ -420,7 +449,7 @@ pub fn setup(seed: u64, dice: &mut Dice, form: Form) -> (Setup, World) {
             .to_owned(),
     ];
     source.extend(captured.iter().map(|t| capture(form, &world.tables[*t])));
-    source.push(format!("select pgq.capture_table('q', 'public.Log', 'form={form}')"));
+    source.push(capture_named(form, "public", "Log"));
     for table in captured.iter().chain(&captured).filter(|t| world.tables[**t].role != Role::Leaf) {
         // the generic triggers write names of reg* types as the session does
         source.push(format!(
@@ -437,7 +466,7 @@ pub fn setup(seed: u64, dice: &mut Dice, form: Form) -> (Setup, World) {
         if dice.one_in(2) {
             let name = dice.word(&["A back", "back"]);
             source.push(format!(
-                "create trigger {} after delete on {} for each row execute function h.back()",
+                "create trigger {} after delete on {} for each row execute function h.back() {NESTED}",
                 ident(name),
                 table.full()
             ));
@@ -445,12 +474,18 @@ pub fn setup(seed: u64, dice: &mut Dice, form: Form) -> (Setup, World) {
         if let Some(unique) = table.unique.as_ref().filter(|_| dice.one_in(2)) {
             let name = dice.word(&["A take", "take"]);
             source.push(format!(
-                "create trigger {} after update or delete on {} for each row execute function h.take({})",
+                "create trigger {} after update or delete on {} for each row execute function h.take({}) {NESTED}",
                 ident(name),
                 table.full(),
                 literal(unique)
             ));
         }
+    }
+    if let Some(id) = postponed.filter(|_| form.is_generated()) {
+        // after it was filled: ON CONFLICT takes no such key
+        let change = definitions::postpone(dice, form, id, &world.tables[id]);
+        source.push(change.sql());
+        world.tables[id].deferrable = true;
     }
     if without_key {
         source.push(format!("select 1 {WITHOUT_KEY}"));
@@ -461,7 +496,7 @@ pub fn setup(seed: u64, dice: &mut Dice, form: Form) -> (Setup, World) {
     world.truncates = true;
     for _ in 0..2 + dice.roll(3) {
         let superuser = dice.one_in(2);
-        sessions.push(settings(dice, form, superuser, hostile_operators));
+        sessions.push(settings(dice, form, superuser, hostile_operators, money));
         world.sessions.push(Session::default());
     }
     (Setup { seed, form, both, source, sessions }, world)

@@ -9,6 +9,8 @@ pub const WITHOUT_KEY: &str = "/* no key */";
 pub const DEFERRABLE: &str = "/* deferrable */";
 /// Stands where a trigger is created that fires behind capture's; likewise.
 pub const BEHIND: &str = "/* behind */";
+/// Stands where a trigger is created that changes rows of its own table; likewise.
+pub const NESTED: &str = "/* nested */";
 /// Stands where a trigger is created that runs RESET ALL; likewise.
 pub const RESETS: &str = "/* resets */";
 

@@ -41,6 +41,8 @@ pub struct Table {
     pub unique: Option<String>,
     pub role: Role,
     pub exists: bool,
+    /// Two rows may have its key until it is checked; ON CONFLICT is not possible then.
+    pub deferrable: bool,
     /// Has policies; COPY is not possible then.
     pub policies: bool,
     /// Names the constraint of the key, whatever the table is called today.
