@@ -28,11 +28,21 @@ pub struct Load {
 }
 
 impl Load {
-    /// Starts `writers` writers against the connect string.
+    /// Starts `writers` writers against the connect string. They change keys, too.
     pub fn start(connstr: &str, writers: u64) -> Load {
+        Load::of(connstr, writers, true)
+    }
+
+    /// As [`Load::start`], without updates of keys: generic triggers and those of the original refuse them.
+    pub fn keeping_keys(connstr: &str, writers: u64) -> Load {
+        Load::of(connstr, writers, false)
+    }
+
+    fn of(connstr: &str, writers: u64, keys: bool) -> Load {
         let (stop, stopped) = watch::channel(false);
-        let writers =
-            (0..writers).map(|n| tokio::spawn(writer(connstr.to_owned(), n, stopped.clone()))).collect();
+        let writers = (0..writers)
+            .map(|number| tokio::spawn(writer(connstr.to_owned(), number, keys, stopped.clone())))
+            .collect();
         Load { stop, writers }
     }
 
@@ -61,7 +71,7 @@ async fn settle(db: &Client, name: &str) -> Result<(), tokio_postgres::Error> {
     Ok(())
 }
 
-async fn writer(connstr: String, number: u64, stop: watch::Receiver<bool>) -> Result<u64> {
+async fn writer(connstr: String, number: u64, keys: bool, stop: watch::Receiver<bool>) -> Result<u64> {
     let mut random = Random(number.wrapping_mul(0x9E37_79B9_7F4A_7C15) + 1);
     let mut committed = 0;
     let mut db: Option<Client> = None;
@@ -79,7 +89,7 @@ async fn writer(connstr: String, number: u64, stop: watch::Receiver<bool>) -> Re
             continue;
         };
         round += 1;
-        match transaction(client, number, round, &mut random).await {
+        match transaction(client, number, round, keys, &mut random).await {
             Ok(true) => committed += 1,
             Ok(false) => {}
             Err(error) => {
@@ -105,6 +115,7 @@ async fn transaction(
     db: &Client,
     writer: u64,
     round: u64,
+    keys: bool,
     random: &mut Random,
 ) -> Result<bool, tokio_postgres::Error> {
     const LEVELS: [&str; 4] = ["read uncommitted", "read committed", "repeatable read", "serializable"];
@@ -147,11 +158,38 @@ async fn transaction(
             .await?;
             Ok(true)
         }
+        3 if keys => {
+            // To keys that nobody else gives.
+            let (wide, narrow) =
+                ((writer + 1) * 1_000_000_000 + round * 100_000, (writer + 1) * 1_000_000 + round);
+            db.batch_execute(&format!(
+                "update public.acc set id = id + {wide} where id between {id} and {id} + 2;
+                 update public.\"Order \"\"Line\"\"\" set a = {narrow}, note = 'moved' where a = {b} and \"B b\" = 'k{b}'; commit"
+            ))
+            .await?;
+            Ok(true)
+        }
+        4 if keys => {
+            db.batch_execute(&rotation(writer, round)).await?;
+            Ok(true)
+        }
         _ => {
             db.batch_execute("commit").await?;
             Ok(true)
         }
     }
+}
+
+/// Three rows that only this writer touches exchange their keys.
+fn rotation(writer: u64, round: u64) -> String {
+    let [a, b, c, between] = [1, 2, 3, 4].map(|n| format!("-{}", writer * 10 + n));
+    format!(
+        "insert into public.acc (id, grp, name, balance) values ({a}, 1, 'a', 0), ({b}, 2, 'b', 0), ({c}, 3, 'c', 0) on conflict do nothing;
+         update public.acc set id = {between} where id = {a};
+         update public.acc set id = {a} where id = {b};
+         update public.acc set id = {b}, balance = {round} where id = {c};
+         update public.acc set id = {c} where id = {between}; commit"
+    )
 }
 
 /// A small generator (xorshift64*): the same numbers for the same seed on every machine.

@@ -97,7 +97,7 @@ async fn a_living_installation_is_taken_over() -> Result<()> {
     let (stop, stopped) = watch::channel(false);
     let (done, finished) = watch::channel(0);
     let mail = writer(mixed.root.connstr(), MAIL, stopped);
-    let load = Load::start(&mixed.root.connstr(), 2);
+    let load = Load::keeping_keys(&mixed.root.connstr(), 2);
     let open = wait_for("a batch", LIMIT, || async {
         Ok(root.query_one("select pgq.next_batch('mail', 'reader')", &[]).await?.get::<_, Option<i64>>(0))
     })
