@@ -145,6 +145,8 @@ impl Report {
     /// How good `figure` is against the peer, round by round: 2.0 = twice as fast, whatever the direction.
     fn ratios(&self, figure: &Figure, peer: usize) -> Vec<f64> {
         let ratio = |(&value, &peer): (&f64, &f64)| match self.better {
+            // Nothing and nothing are alike.
+            _ if value == 0.0 && peer == 0.0 => 1.0,
             Better::Higher => value / peer,
             Better::Lower => peer / value,
         };
