@@ -9,7 +9,7 @@ returns pgq.trigger_plan as $$
 -- Returns:
 --      the plan as the catalogs show it to this transaction
 -- Errors:
---      those of pgq._trigger_options; Unknown magic column; names that the event format cannot carry
+--      those of pgq._trigger_options and pgq._trigger_check_key; Unknown magic column; names that the event format cannot carry
 -- Tables directly manipulated:
 --      insert/update/delete - pgq.trigger_plan
 declare
@@ -25,6 +25,8 @@ declare
     _text text;
     _checked boolean;
     _x record;
+    -- as pg_trigger has them
+    _args constant bytea := (select string_agg(convert_to(a, getdatabaseencoding()) || '\x00'::bytea, ''::bytea order by nr) from unnest(i_args) with ordinality u (a, nr));
 begin
     select * into _o from pgq._trigger_options(i_args);
 
@@ -184,11 +186,19 @@ begin
         end if;
     end loop;
 
+    -- A key that has become deferrable: a new one, so the plan is made anew.  The trigger that keeps the order is there where events are to be repeated exactly;
+    -- made by hand, triggers log as the original's do.
+    if pg_trigger_depth() > 0
+       and exists (select 1 from pg_trigger t join pg_proc f on f.oid = t.tgfoid
+                    where t.tgrelid = i_relid and starts_with(t.tgname, '!') and t.tgqual is not null and f.proname = i_kind and f.pronamespace = 'pgq'::regnamespace
+                      and t.tgargs = _args) then
+        perform pgq._trigger_check_key(i_relid, i_args);
+    end if;
+
     -- Keep it, if this really is a trigger of that table, and if nobody else is at it: an application never waits here.
     if exists (select 1 from pg_trigger t
                 where t.tgrelid = i_relid
-                  and t.tgargs = (select string_agg(convert_to(a, getdatabaseencoding()) || '\x00'::bytea, ''::bytea order by nr)
-                                    from unnest(i_args) with ordinality u (a, nr)))
+                  and t.tgargs = _args)
        and pg_try_advisory_xact_lock('pgq.trigger_plan'::regclass::oid::int4, i_relid::int8::bit(32)::int4)
     then
         begin

@@ -113,6 +113,21 @@ do $$ begin
     assert refused('select pgq.capture_table(''q'', ''d'', ''form=generic'')') ~ '^0A000 the key of table public.d is deferrable', refused('select pgq.capture_table(''q'', ''d'', ''form=generic'')');
     assert refused('select pgq.capture_table(''q'', ''d'', ''form=generic'', ''pkey=n'')') = 'accepted' and refused('select pgq.capture_table(''q'', ''d'', ''form=generic'', ''deny'')') = 'accepted';
 end $$;
+-- one that it becomes later, however often a change is tried; a trigger made by hand goes on as the original's
+create table e (id int primary key, v text); select pgq.capture_table('q', 'e', 'form=generic') = 'generic' as ok \gset
+create table by_hand (like e); alter table by_hand add primary key (id); create trigger a after insert or update or delete on by_hand for each row execute function pgq.logutriga('q');
+insert into e values (1, 'a'); insert into by_hand values (1, 'a'); select events() is not null as ok \gset
+alter table e drop constraint e_pkey, add primary key (id) deferrable; alter table by_hand drop constraint by_hand_pkey, add primary key (id) deferrable;
+do $$ declare _sql text; begin
+    foreach _sql in array '{update e set v = $x$b$x$,insert into e values (2),delete from e}'::text[] || '{update e set v = $x$b$x$}'::text[] loop
+        assert refused(_sql) ~ '^0A000 the key of table public.e is deferrable', refused(_sql);
+    end loop;
+    assert refused('insert into by_hand values (2); update by_hand set v = $x$b$x$; delete from by_hand') = 'accepted';
+    -- both remedies help
+    assert refused('alter table e drop constraint e_pkey, add primary key (id); update e set v = $x$c$x$') = 'accepted';
+    assert refused('alter table e drop constraint e_pkey, add primary key (id) deferrable; select pgq.capture_table($x$q$x$, $x$e$x$); update e set v = $x$d$x$') = 'accepted';
+    perform events();
+end $$;
 -- whoever was given pgq.insert_event writes by these triggers, apart from any role
 do $$ begin if to_regrole('writer') is null then create role writer; end if; end $$;
 grant insert, update, delete, select on t to writer; select pgq.capture_table('q', 't', 'form=generic') = 'generic' as ok \gset
