@@ -18,6 +18,8 @@ const QUEUES: &str = "
     select pgq.capture_table('q1', 'public.t', 'ev_extra1=''elsewhere.t''', 'tgflags=IU');
     select pgq.capture_table('q1', 'public.u', 'form=generic');
     select pgq.capture_table('q1', 'public.W x', 'trigger=mine', 'ignore=v');
+    create table public.s (id int primary key, v text);
+    select pgq.capture_table('q1', 'public.s', 'form=statement', 'capture_failure=mark');
     select pgq.register_consumer('q1', 'c');";
 
 async fn damaged(damage: &str) -> Result<(testkit::TestDb, Connection)> {
@@ -57,6 +59,7 @@ const CHANGES: &str = "
     insert into public.t values (1, 'x'); update public.t set v = 'y'; truncate public.t;
     insert into public.u values (1, 'x'); delete from public.u; truncate public.u;
     insert into public.\"W x\" values (1, 'x'); update public.\"W x\" set v = 'y', id = 1; delete from public.\"W x\"; truncate public.\"W x\";
+    insert into public.s values (1, 'x'); update public.s set id = 2, v = 'y'; delete from public.s; truncate public.s;
     select pgq.insert_event('q' || n, 'type', 'data') from generate_series(1, 10) n;";
 
 /// Everything that the event tables of these queues hold, without what differs from run to run.
@@ -87,6 +90,10 @@ const REPAIRABLE: &[(&str, &str)] = &[
         proname, replace(prosrc, 'elsewhere', 'nowhere')) from pg_proc where proname = '$T'); end $$", "generated for other objects"),
     ("alter function pgq.$T() security invoker", "generated for other objects"),
     ("delete from pgq.capture where rel_name = 't'", "is not registered"),
+    // captured by statement
+    ("drop trigger _londiste_q1_truncate on public.s", "table public.s, queue q1 has no truncate trigger"),
+    ("do $$ begin execute (select format('create or replace function pgq.%I() returns trigger language plpgsql security definer as %L',
+        proname, replace(prosrc, 'public.s', 'nowhere.s')) from pg_proc where proname = '$S'); end $$", "function pgq.$S() was generated for other objects"),
     ("create function pgq._capture_77() returns trigger language plpgsql as 'begin return null; end'", "nothing uses it"),
     ("insert into pgq.capture (queue_name, rel_schema, rel_name, trigger_name, options, function_name)
         values ('q1', 'public', 'gone', 'x', '{}', '_capture_99')", "the table is gone"),
@@ -101,13 +108,16 @@ async fn what_is_generated_is_made_anew() -> Result<()> {
         events(connection).await
     };
     let expected = changed(&connection).await?;
-    ensure!(expected.len() == 19, "{expected:#?}");
+    ensure!(expected.len() == 24, "{expected:#?}");
     for (damage, problem) in REPAIRABLE {
-        let function = "select function_name::text from pgq.capture where rel_name = 't'";
-        let function: String = connection.query_one(function, &[]).await?.get(0);
-        connection.batch_execute(&damage.replace("$T", &function)).await.context(*damage)?;
+        let functions = "select max(function_name) filter (where rel_name = 't'), max(function_name) filter (where rel_name = 's')
+            from (select rel_name, function_name::text from pgq.capture) c";
+        let functions = connection.query_one(functions, &[]).await?;
+        let named = |text: &str| text.replace("$T", functions.get(0)).replace("$S", functions.get(1));
+        connection.batch_execute(&named(damage)).await.context(*damage)?;
         let before = found(&mut connection).await.context(*damage)?;
-        let is_it = |f: &Finding| format!("{} {}", f.object, f.problem).contains(problem) && f.repairable;
+        let problem = named(problem);
+        let is_it = |f: &Finding| format!("{} {}", f.object, f.problem).contains(&problem) && f.repairable;
         ensure!(before.iter().any(is_it), "{damage}: {before:#?}");
         let repaired = repair(&mut connection).await.context(*damage)?;
         ensure!(repaired.iter().all(|r| r.error.is_none()), "{damage}: {repaired:#?}");
@@ -141,6 +151,38 @@ const BY_HAND: &[(&str, &str, &str)] = &[
         "drop trigger mine on public.\"W x\"; drop trigger mine_truncate on public.\"W x\"",
         "was dropped",
         "'trigger=mine'",
+    ),
+    (
+        "drop trigger _londiste_q1_open on public.s",
+        "trigger _londiste_q1_open was dropped",
+        "pgq.capture_table('q1', 'public.s', 'trigger=_londiste_q1', 'capture_failure=mark', 'form=statement')",
+    ),
+    (
+        "drop trigger _londiste_q1 on public.s",
+        "trigger _londiste_q1 was dropped: changes are not captured",
+        "pgq.capture_table('q1', 'public.s', 'trigger=_londiste_q1', 'capture_failure=mark', 'form=statement')",
+    ),
+    (
+        "drop trigger _londiste_q1 on public.s; drop trigger _londiste_q1_open on public.s; drop trigger _londiste_q1_update on public.s;
+         drop trigger _londiste_q1_delete on public.s; drop trigger _londiste_q1_pin on public.s",
+        "trigger _londiste_q1 was dropped: nothing is captured",
+        "pgq.capture_table('q1', 'public.s', 'trigger=_londiste_q1', 'capture_failure=mark', 'form=statement')",
+    ),
+    (
+        "alter table public.s disable trigger _londiste_q1_delete",
+        "trigger _londiste_q1_delete is disabled",
+        "alter table public.s enable trigger _londiste_q1_delete",
+    ),
+    (
+        "alter table public.s disable trigger _londiste_q1_open",
+        "trigger _londiste_q1_open is disabled",
+        "alter table public.s enable trigger _londiste_q1_open",
+    ),
+    (
+        "alter table public.s drop constraint s_pkey; insert into public.s values (1, 'x'); set client_min_messages = error; delete from public.s;
+         alter table public.s add primary key (id); reset client_min_messages",
+        "Update/Delete on table without pkey",
+        "pgq.capture_table('q1', 'public.s', 'trigger=_londiste_q1', 'capture_failure=mark', 'form=statement')",
     ),
     ("drop table pgq.event_4_2", "the events in it are lost", "restore it"),
     (
@@ -179,8 +221,13 @@ const BY_HAND: &[(&str, &str, &str)] = &[
 
 #[tokio::test]
 async fn what_a_person_decides_is_only_named() -> Result<()> {
+    let mut mended = None;
     for (damage, problem, remedy) in BY_HAND {
-        let (db, mut connection) = damaged(damage).await?;
+        let (db, mut connection) = match mended.take() {
+            Some(whole) => whole,
+            None => damaged("select").await?,
+        };
+        connection.batch_execute(damage).await.context(*damage)?;
         let before = found(&mut connection).await.context(*damage)?;
         ensure!(
             before.iter().any(|f| f.problem.contains(problem) && f.remedy.contains(remedy) && !f.repairable),
@@ -199,6 +246,10 @@ async fn what_a_person_decides_is_only_named() -> Result<()> {
             connection.batch_execute(command).await.context(command.to_owned())?;
             let after = found(&mut connection).await?;
             ensure!(after.is_empty(), "{damage}: {after:#?}");
+            if !damage.contains("create role") {
+                mended = Some((db, connection));
+                continue;
+            }
         }
         if damage.contains("create role") {
             drop(connection);
