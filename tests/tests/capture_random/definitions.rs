@@ -178,8 +178,8 @@ fn exchange(world: &World, session: usize, id: usize, other: usize) -> Option<Ch
     Some(Change::both(all).with(id, a).with(other, b))
 }
 
-/// The key becomes one that is checked late.
-pub fn postpone(dice: &mut Dice, form: Form, id: usize, table: &Table) -> Change {
+/// The key becomes one that is checked late, and capture is put on `again`.
+pub fn postpone(dice: &mut Dice, again: Option<Form>, id: usize, table: &Table) -> Change {
     let how = dice.word(&["deferrable", "deferrable initially deferred", "deferrable initially deferred"]);
     let constraint = ident(&table.constraint);
     let sql = format!(
@@ -188,8 +188,7 @@ pub fn postpone(dice: &mut Dice, form: Form, id: usize, table: &Table) -> Change
         table.key_list()
     );
     let mut change = Change::both(sql).with(id, Table { deferrable: true, ..table.clone() });
-    // by row, inserts are refused until capture is put on again; the generic form refuses to be put on at all
-    if form == Form::Generic || form == Form::Row && !dice.one_in(4) {
+    if let Some(form) = again {
         change.source.push(capture(form, table));
     }
     Change { tag: DEFERRABLE, ..change }
@@ -219,7 +218,11 @@ fn change_key(dice: &mut Dice, form: Form, id: usize, table: &Table) -> Option<C
             after.key.clear();
             Some(Change { tag: WITHOUT_KEY, ..Change::both(drop).with(id, after) })
         }
-        1 => Some(postpone(dice, form, id, table)),
+        1 => {
+            // by row, inserts are refused until then; the other forms refuse that as well
+            let again = dice.one_in(4) != (form == Form::Row);
+            Some(postpone(dice, again.then_some(form), id, table))
+        }
         2 if after.key.len() > 1 => {
             after.key.pop();
             Some(Change::both(format!("{drop}, {}", add(&after, ""))).with(id, after))

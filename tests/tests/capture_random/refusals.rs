@@ -77,6 +77,14 @@ impl Case<'_> {
                 || ["merge into ", "do update set ", "with ", "h.put_back("].iter().any(|w| sql.contains(w)))
     }
 
+    /// A key that this form of capture does not take.
+    fn deferrable(&self) -> bool {
+        let message = &self.failure.message;
+        message.starts_with("the key of table ")
+            && message.contains(" is deferrable: ")
+            && self.mentioned(DEFERRABLE)
+    }
+
     /// What holds for every statement.
     fn conflict(&self) -> bool {
         match self.failure.code.as_str() {
@@ -113,7 +121,7 @@ impl Case<'_> {
                 };
                 self.nested() || of_the_key.contains(&message) && self.mentioned(DEFERRABLE)
             }
-            "0A000" => message == "primary key update not allowed",
+            "0A000" => message == "primary key update not allowed" || self.deferrable(),
             _ => false,
         }
     }
@@ -127,12 +135,7 @@ impl Case<'_> {
             // PostgreSQL's own, of ALTER TABLE and CREATE TRIGGER
             "55006" => message.contains("because it has pending trigger events"),
             "55000" => message.contains(" fires behind that of capture") && self.mentioned(BEHIND),
-            "0A000" => {
-                self.form != Form::Row
-                    && message.starts_with("the key of table ")
-                    && message.contains(" is deferrable: ")
-                    && self.mentioned(DEFERRABLE)
-            }
+            "0A000" => self.form != Form::Row && self.deferrable(),
             _ => false,
         }
     }
