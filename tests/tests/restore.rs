@@ -253,7 +253,8 @@ async fn parts_of_a_database() -> Result<()> {
     skytools(["install", "--db", db.connstr()])?.succeed(LIMIT).await?;
     db.psql(
         "create table public.t (id int primary key, v text); select pgq.create_queue('mail');
-         select pgq.capture_table('mail', 'public.t'); insert into public.t values (1, 'x')",
+         select pgq.capture_table('mail', 'public.t'); insert into public.t values (1, 'x');
+         create table public.s (id int primary key, v text); select pgq.capture_table('mail', 'public.s', 'form=statement')",
     )?;
     let cluster = testkit::shared_cluster()?;
     let dir = tempfile::tempdir()?;
@@ -291,5 +292,7 @@ async fn parts_of_a_database() -> Result<()> {
     rows.psql("insert into public.t values (2, 'y'); update public.t set v = 'z' where id = 1")?;
     let events = rows.psql("select ev_type || ' ' || ev_data from pgq.event_template order by ev_id")?;
     ensure!(events.trim() == "I:id id=1&v=x\nI:id id=2&v=y\nU:id id=1&v=z", "{events}");
+    let forms = rows.psql("select rel_name || ' ' || form from pgq.capture order by 1")?;
+    ensure!(forms.trim() == "s statement\nt row", "{forms}");
     Ok(())
 }

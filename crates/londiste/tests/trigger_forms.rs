@@ -66,3 +66,18 @@ async fn capture_by_statement_is_applied() -> Result<()> {
     ensure!(pair.assert_same("plain").await? > 400);
     worker.stop().await
 }
+
+/// What else is unique moves with the keys.
+#[tokio::test(flavor = "multi_thread")]
+async fn unique_values_move_with_keys() -> Result<()> {
+    let pair = Pair::new().await?;
+    pair.both(SCHEMA).await?;
+    statement(&pair, "uniques").await?;
+    pair.add_on_leaf("public.uniques", "'expect_sync'").await?;
+    let worker = pair.worker("")?;
+    pair.on_root.batch_execute("insert into uniques select g, g from generate_series(1, 10) g").await?;
+    pair.on_root.batch_execute("update uniques set id = id - 1").await?;
+    pair.until_caught_up().await?;
+    ensure!(pair.assert_same("uniques").await? == 10);
+    worker.stop().await
+}

@@ -33,7 +33,7 @@ returns text[] as $$
                    select array_agg(d.refobjsubid::int2)
                      from pg_depend d
                     where (d.classid = 'pg_class'::regclass and d.objid = x.indexrelid
-                           or d.classid = 'pg_constraint'::regclass and d.objid in (select o.oid from pg_constraint o where o.conindid = x.indexrelid and o.conrelid = x.indrelid))
+                           or d.classid = 'pg_constraint'::regclass and d.objid in (select o.oid from pg_constraint o where o.conindid = x.indexrelid and o.conrelid = x.indrelid and o.contype in ('p', 'u', 'x')))
                       and d.refclassid = 'pg_class'::regclass and d.refobjid = x.indrelid and d.refobjsubid > 0), '{}') as columns,
                (x.indexprs is not null or x.indpred is not null) and pg_get_indexdef(x.indexrelid) ~ '\.\*' as whole
           from pg_index x

@@ -63,7 +63,8 @@ returns text as $$
 -- Writes the SELECT of the events (type, data) of one statement, from transition tables old_rows and new_rows.
 --
 -- Parameters:
---      i_key_changed   - of an update: keys may have changed; deletes come first, inserts last
+--      i_key_changed   - of an update: keys may have changed; deletes come first, inserts last.  Where rows exclude each other by more than their
+--                        keys, nobody knows in which order other values went from row to row: all are deleted, then all inserted
 declare
     _w record := pgq._capture_words(i_capture, i_table);
     _data text;
@@ -79,6 +80,14 @@ begin
     select string_agg(format('pg_catalog.format(''%%s'', n.%1$s) collate pg_catalog."C" operator(pg_catalog.=) pg_catalog.format(''%%s'', o.%1$s) collate pg_catalog."C"', c.ident), ' and ')
       into _same
       from pgq._capture_columns(i_table, '{}') c where c.name = any (_w.key_columns);
+    if _w.same_claims is not null then
+        return format($code$select k.type, k.data
+      from (select 1 as step, pg_catalog.row_number() over () as nr, %1$L as type, %2$s as data from old_rows n where %5$s
+            union all
+            select 2, pg_catalog.row_number() over (), case when %5$s then %3$L else %4$L end, %2$s from new_rows n) k
+     order by k.step, k.nr$code$,
+            'D:' || _w.key_text, _data, 'I:' || _w.key_text, 'U:' || _w.key_text, '(select ' || pgq._capture_keys_changed(i_table, _w.key_columns) || ')');
+    end if;
     return format($code$select k.type, k.data
       from (select 1 as step, %L as type, %s as data from old_rows n where not exists (select from new_rows o where %s)
             union all
@@ -201,7 +210,10 @@ begin
         else
             %s
         end if;
-    exception when program_limit_exceeded or out_of_memory then
+    exception when program_limit_exceeded or out_of_memory or internal_error then
+        if sqlstate operator(pg_catalog.=) 'XX000' and pg_catalog.strpos(sqlerrm, 'invalid memory alloc request size') operator(pg_catalog.=) 0 then
+            raise;
+        end if;
         %s
     end;
     if pg_catalog.pg_sequence_last_value(%L) operator(pg_catalog.<>) _state then

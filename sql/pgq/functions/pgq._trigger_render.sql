@@ -11,6 +11,8 @@ returns text as $$
 -- Parameters:
 --      i_pairs     - format() of the whole, see pgq.trigger_plan
 --      all live columns in table order: encoded names, roles (d is data), values
+-- Errors:
+--      program_limit_exceeded: a row larger than 1 GB
 declare
     _text text := pg_catalog.array_to_string(i_values, E'\x01', E'\x02');   -- a null is a value of its own
     _encoded text;
@@ -34,16 +36,23 @@ begin
                                   '=%02', '');
     end if;
 
-    for _i in 1 .. pg_catalog.cardinality(i_values) loop
-        if i_role[_i] operator(pg_catalog.=) 'd' then
-            _v := i_values[_i];
-            _pieces := _pieces operator(pg_catalog.||) case
-                when _v is null then i_label[_i]
-                when _v operator(pg_catalog.!~) '[^A-Za-z0-9_.-]' collate pg_catalog."C" then i_label[_i] operator(pg_catalog.||) '=' operator(pg_catalog.||) _v
-                else i_label[_i] operator(pg_catalog.||) '=' operator(pg_catalog.||) pgq._urlencode(_v) end;
+    begin
+        for _i in 1 .. pg_catalog.cardinality(i_values) loop
+            if i_role[_i] operator(pg_catalog.=) 'd' then
+                _v := i_values[_i];
+                _pieces := _pieces operator(pg_catalog.||) case
+                    when _v is null then i_label[_i]
+                    when _v operator(pg_catalog.!~) '[^A-Za-z0-9_.-]' collate pg_catalog."C" then i_label[_i] operator(pg_catalog.||) '=' operator(pg_catalog.||) _v
+                    else i_label[_i] operator(pg_catalog.||) '=' operator(pg_catalog.||) pgq._urlencode(_v) end;
+            end if;
+        end loop;
+        return pg_catalog.array_to_string(_pieces, '&');
+    exception when program_limit_exceeded or internal_error then
+        if sqlstate operator(pg_catalog.=) 'XX000' and pg_catalog.strpos(sqlerrm, 'invalid memory alloc request size') operator(pg_catalog.=) 0 then
+            raise;
         end if;
-    end loop;
-    return pg_catalog.array_to_string(_pieces, '&');
+        raise exception 'changes cannot be logged: a row larger than 1 GB' using errcode = 'program_limit_exceeded', detail = sqlerrm;
+    end;
 end;
 $$ language plpgsql;
 

@@ -151,15 +151,16 @@ do $$ declare _e text[] := events(); begin
 end $$;
 
 -- The check runs as the writer: who gives the constraint's name to a trigger of his own gains nothing.
-create role test_owner; create role test_writer; create schema o authorization test_owner; grant usage on schema o to test_writer;
+do $$ begin if to_regrole('one_key_owner') is null then create role one_key_owner; create role one_key_writer; end if; end $$;
+create schema o authorization one_key_owner; grant usage on schema o to one_key_writer;
 create table seen (who text); grant insert on seen to public;
-set role test_owner;
-create table o.d (id int primary key deferrable initially deferred); create table o.trap (id int); grant insert on o.d, o.trap to test_writer;
+set role one_key_owner;
+create table o.d (id int primary key deferrable initially deferred); create table o.trap (id int); grant insert on o.d, o.trap to one_key_writer;
 create function o.trap() returns trigger language plpgsql as $$ begin insert into public.seen values (current_user); return null; end $$;
 create constraint trigger d_pkey after insert on o.trap deferrable initially deferred for each row execute function o.trap();
 reset role;
 select pgq.capture_table('q', 'o.d') = 'row' as ok \gset
-set role test_writer; begin; insert into o.trap values (1); insert into o.d values (1); commit; reset role;
-do $$ begin assert (select array_agg(who) from seen) = '{test_writer}', (select array_agg(who) from seen)::text; end $$;
+set role one_key_writer; begin; insert into o.trap values (1); insert into o.d values (1); commit; reset role;
+do $$ begin assert (select array_agg(who) from seen) = '{one_key_writer}', (select array_agg(who) from seen)::text; end $$;
 set session_replication_role = local; begin; insert into o.d values (1); delete from o.d where ctid = (select min(ctid) from o.d); commit; reset session_replication_role;
 do $$ declare _e text[] := events(); begin assert _e = '{I:id id=1 o.d}', _e::text; end $$;

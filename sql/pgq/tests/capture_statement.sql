@@ -105,6 +105,24 @@ do $$ declare _e text[] := events(); begin
 end $$;
 reset datestyle; reset intervalstyle;
 
+-- other unique values move with the keys: whose were whose, rows do not tell; nor right after DDL
+create table w (id int primary key, u int unique, v text); select pgq.capture_table('q', 'w', 'form=statement') = 'statement' as ok \gset
+insert into w select n, n from generate_series(1, 3) n; select events() is not null as ok \gset
+update w set id = id - 1 where id <> 2 or v is null; update w set u = u + 10; alter table w add x int; update w set u = u + 10 where id = 1; alter table w drop x; update w set id = id - 10;
+do $$ declare _e text[] := events(); begin
+    assert _e = array['D:id id=1&u=1&v public.w', 'D:id id=2&u=2&v public.w', 'D:id id=3&u=3&v public.w', 'I:id id=0&u=1&v public.w', 'I:id id=1&u=2&v public.w', 'I:id id=2&u=3&v public.w',
+        'U:id id=0&u=11&v public.w', 'U:id id=1&u=12&v public.w', 'U:id id=2&u=13&v public.w', 'U:id id=1&u=22&v&x public.w',
+        'D:id id=0&u=11&v public.w', 'D:id id=2&u=13&v public.w', 'D:id id=1&u=22&v public.w', 'I:id id=-10&u=11&v public.w', 'I:id id=-8&u=13&v public.w', 'I:id id=-9&u=22&v public.w'], _e::text;
+end $$;
+
+-- a row larger than 1 GB has a name
+create table big (id int primary key, v varbit); alter table big alter v set storage external; select pgq.capture_table('q', 'big', 'form=statement') = 'statement' as ok \gset
+do $$ begin
+    assert refused('insert into big select 1, c || c || c || c from (select b || b || b || b from (select (''x'' || repeat(''f'', 21000000))::varbit) a (b)) d (c)')
+        = '54000 changes of table public.big cannot be logged: a row larger than 1 GB';
+    assert pgq.uncapture_table('q', 'w') = 6 and pgq.uncapture_table('q', 'big') = 6;
+end $$;
+
 -- silent, passing, closed, limited
 set session_replication_role = local; insert into t values (3); set session_replication_role = origin;
 select set_config('skytools.apply_token', pgq.apply_token('q'), false) is null as x \gset

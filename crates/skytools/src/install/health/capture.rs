@@ -114,7 +114,7 @@ select format('table %I.%I', n.nspname, c.relname),
 const ROW_TRIGGERS: &str = "
     select t.oid, t.tgrelid, ltrim(t.tgname, '~!') as tgname,
            (select coalesce(bit_or(o.tgtype) filter (where o.tgtype & 2 = 0), bit_or(o.tgtype)) | (coalesce(bit_or(o.tgtype) filter (where o.tgtype & 2 <> 0), 0) & 8)
-              from pg_trigger o where o.tgrelid = t.tgrelid and o.tgfoid = t.tgfoid and o.tgname not like '!!%') as tgtype, n.nspname, c.relname, p.proname, p.oid as function,
+              from pg_trigger o where o.tgrelid = t.tgrelid and o.tgfoid = t.tgfoid and o.tgname not like '!!%' and o.tgtype & 1 = t.tgtype & 1) as tgtype, n.nspname, c.relname, p.proname, p.oid as function,
            (select array_agg(convert_from(substr(t.tgargs, z.before + 1, z.at - z.before - 1), getdatabaseencoding()) order by z.at)
               from (select g + 1 as at, lag(g + 1, 1, 0) over (order by g) as before
                       from generate_series(0, length(t.tgargs) - 1) g where get_byte(t.tgargs, g) = 0) z) as args
