@@ -9,16 +9,44 @@ returns trigger as $$
 -- one statement have no order at all.  No order of events repeats that, so it is refused.  (The updates of a foreign key with ON UPDATE
 -- CASCADE run as part of the statement that fires them; those are found by pgq._capture_keys_twice().)
 --
+-- The setting's name has a secret in it (pgq._capture_order.sql); SECURITY DEFINER for that.
+--
 -- Errors:
 --      those of pgq._capture_nested
 declare
-    _setting text := pg_catalog.concat('skytools.open_', tg_relid);
+    _secret text;
+    _setting text;
+    _done text;
 begin
-    if pg_catalog.current_setting(_setting, true) <> '' then
+    select s.secret into _secret from pgq.capture_secret s;
+    _setting := pgq._capture_kept(_secret, concat('open_', tg_relid));
+    if current_setting(_setting, true) <> '' then
         perform pgq._capture_nested(tg_relid);
     end if;
-    perform pg_catalog.set_config(_setting, '1', true);
+    _done := set_config(_setting, '1', true);
     return null;
+end;
+$$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp;
+
+create or replace function pgq._capture_close(i_table oid)
+returns void as $$
+-- The end of what pgq._capture_open() has noted.
+--
+-- Errors:
+--      those of pgq._capture_meddled: RESET ALL has cleared the note, and nobody knows whether another statement has ended inside of this one
+declare
+    _secret text;
+    _setting text;
+    _done text;
+begin
+    select s.secret into _secret from pgq.capture_secret s;
+    _setting := pgq._capture_kept(_secret, concat('open_', i_table));
+    if (current_setting(_setting, true) <> '') is not true
+       -- somebody may have put the trigger on a table of his own, without those that belong to it
+       and exists (select 1 from pg_trigger t where t.tgrelid = i_table and t.tgfoid = 'pgq._capture_open()'::regprocedure and t.tgenabled in ('O', 'A')) then
+        perform pgq._capture_meddled(i_table);
+    end if;
+    _done := set_config(_setting, '', true);
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
 
@@ -182,7 +210,7 @@ declare
     _settings pg_catalog.text[];
     _any pg_catalog.bool;
 begin
-    perform pg_catalog.set_config(pg_catalog.concat('skytools.open_', tg_relid), '', true);
+    perform pgq._capture_close(tg_relid);
     if _state operator(pg_catalog.=) -1 then
         return null;
     elsif _state operator(pg_catalog.=) -2 then

@@ -105,6 +105,33 @@ do $$ declare _e text[] := events(); begin
 end $$;
 reset datestyle; reset intervalstyle;
 
+-- RESET ALL in a statement, and settings by name, hide no statement inside of another one
+create table inner_reset (id int primary key, v int); select pgq.capture_table('q', 'inner_reset', 'form=statement') = 'statement' as ok \gset
+insert into inner_reset values (1, 1); select events() is not null as ok \gset
+create function forget() returns trigger language plpgsql as $$ begin
+    if pg_trigger_depth() = 1 then
+        execute tg_argv[0];
+        if tg_nargs = 2 then update inner_reset set v = 100 where id = new.id; end if;
+    end if;
+    return null;
+end $$;
+do $$ declare _forget text; begin
+    foreach _forget in array array['reset all', format('select set_config(%L, %L, true)', concat('skytools.open_', 'inner_reset'::regclass::oid), '')] loop
+        execute format('create trigger a after update on inner_reset for each row execute function forget(%L, ''nested'')', _forget);
+        assert refused('update inner_reset set v = 5') ~ '^(55000 the order of changes of table (public.)?inner_reset is lost|0A000 statement on table)', refused('update inner_reset set v = 5');
+        drop trigger a on inner_reset;
+    end loop;
+    create trigger a after update on inner_reset for each row execute function forget('reset all');
+    assert refused('update inner_reset set v = 5') ~ '^55000 the order of changes of table (public.)?inner_reset is lost';
+    -- whatever is to be done with what cannot be captured
+    perform pgq.capture_table('q', 'inner_reset', 'form=statement', 'capture_failure=mark');
+    assert refused('update inner_reset set v = 5') ~ '^55000 the order of changes of table (public.)?inner_reset is lost';
+    drop trigger a on inner_reset;
+    reset all; update inner_reset set v = 6; reset all; update inner_reset set v = 7;
+    assert events() = array['U:id id=1&v=6 public.inner_reset', 'U:id id=1&v=7 public.inner_reset'];
+    assert pgq.uncapture_table('q', 'inner_reset') = 6;
+end $$;
+
 -- other unique values move with the keys: whose were whose, rows do not tell; nor right after DDL
 create table w (id int primary key, u int unique, v text); select pgq.capture_table('q', 'w', 'form=statement') = 'statement' as ok \gset
 insert into w select n, n from generate_series(1, 3) n; select events() is not null as ok \gset

@@ -334,7 +334,7 @@ fn triggers(dice: &mut Dice, nested: bool, form: Form, table: &Table) -> Change 
         9 => ("back", "after update or delete"),
         10 | 11 => ("take", "after update or delete"),
         // text of generic triggers depends on settings
-        12 if form == Form::Row => ("reset", "after insert or update"),
+        12 if form != Form::Generic => ("reset", "after insert or update"),
         _ => ("again", "after update"),
     };
     // of triggers of a kind the first by name fires first; capture's are called ~_londiste and !_londiste
