@@ -32,6 +32,11 @@ impl Columns {
         &self.carried
     }
 
+    /// A value that the column did not take before its type was widened.
+    pub fn wide_value(&self, template: &Template, column: &str) -> Option<&'static str> {
+        template.widen[..self.widened].iter().find(|(name, ..)| *name == column)?.2
+    }
+
     /// The next event has a column that the subscriber lacks.
     pub fn carry_nonsense(&mut self) {
         self.carried.push(NONSENSE.to_owned());
@@ -82,7 +87,7 @@ impl Columns {
                 Some("columns in another order")
             }
             4 => {
-                let (name, wide) = template.widen.get(self.widened)?;
+                let (name, wide, _) = template.widen.get(self.widened)?;
                 self.widened += 1;
                 let there =
                     template.key.contains(name) || self.carried.iter().chain(&self.idle).any(|c| c == name);

@@ -75,6 +75,11 @@ impl<'t> Table<'t> {
         for column in self.columns.carried() {
             let value = match &self.template.unique {
                 Some(unique) if unique.column() == column => own.map(|v| v.to_string()),
+                _ if dice.one_in(3)
+                    && let Some(wide) = self.columns.wide_value(self.template, column) =>
+                {
+                    Some(wide.to_owned())
+                }
                 _ => value(dice, column, mood),
             };
             row.push((column.clone(), value));

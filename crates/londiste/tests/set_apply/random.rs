@@ -17,6 +17,11 @@ fn number(name: &str, default: u64) -> u64 {
 /// The same histories in every ordinary run; `SET_APPLY_SEED` explores others.
 const DEFAULT_SEED: u64 = 289_416_991;
 
+/// An error without the values of its row.
+fn without_row(error: &str) -> &str {
+    error.split("Failing row contains").next().unwrap_or(error)
+}
+
 /// So many show that all that can happen does.
 const ROUNDS: u64 = 30;
 
@@ -106,7 +111,13 @@ async fn random_histories_end_the_same_both_ways() -> Result<()> {
             let expected = in_order(&ordered, &mut cache_a, &steps, "a").await?;
             let (end, how) =
                 by_set(&sets, &mut cache_b, &steps, "b", few, memory).await.context(place.clone())?;
-            ensure!(end == expected, "{place}: in order {expected:?}, by set {end:?} ({how})");
+            // What a failed attempt takes from a sequence is gone: from here on the numbers differ.
+            let numbered = templates.iter().any(|t| t.name == "a default by order");
+            let same = match (&end, &expected) {
+                (Err(a), Err(b)) if numbered => without_row(a) == without_row(b),
+                _ => end == expected,
+            };
+            ensure!(same, "{place}: in order {expected:?}, by set {end:?} ({how})");
             batches += 1;
             match &end {
                 Ok(counts) => missing += counts.missing_rows,
@@ -117,8 +128,6 @@ async fn random_histories_end_the_same_both_ways() -> Result<()> {
                     model = before;
                 }
             }
-            // What a failed attempt takes from a sequence is gone: from here on the numbers differ.
-            let numbered = templates.iter().any(|t| t.name == "a default by order");
             if numbered && (end.is_err() || how.starts_with("failed")) {
                 break;
             }

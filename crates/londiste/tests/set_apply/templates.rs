@@ -20,8 +20,8 @@ pub struct Template {
     pub form: Form,
     /// A column of which no two rows may have the same value.
     pub unique: Option<Unique>,
-    /// Wider types for its columns.
-    pub widen: &'static [(&'static str, &'static str)],
+    /// Wider types for its columns, with a value that only they take.
+    pub widen: &'static [(&'static str, &'static str, Option<&'static str>)],
     /// How the log describes a batch of it that has everything in it, with `N` for numbers; or [`FAILS`].
     pub goes: &'static str,
 }
@@ -133,7 +133,7 @@ pub const TEMPLATES: &[Template] = &[
         columns: &["d", "f", "v", "n"],
         form: Form::Urlenc,
         unique: None,
-        widen: &[("n", "int"), ("v", "text")],
+        widen: &[("n", "int", Some("70000")), ("v", "text", Some("longer than it was"))],
         goes: "N by set (N of them staged)",
     },
     Template {
@@ -145,7 +145,12 @@ pub const TEMPLATES: &[Template] = &[
         columns: &["n", "v", "amount"],
         form: Form::Json,
         unique: None,
-        widen: &[("id", "bigint"), ("v", "varchar(300)"), ("n", "bigint"), ("amount", "numeric(9,4)")],
+        widen: &[
+            ("id", "bigint", None),
+            ("v", "varchar(300)", Some("longer than it was")),
+            ("n", "bigint", Some("5000000000")),
+            ("amount", "numeric(9,4)", Some("9.1234")),
+        ],
         goes: "N by set (N of them staged)",
     },
     Template {
@@ -157,7 +162,7 @@ pub const TEMPLATES: &[Template] = &[
         columns: &["n", "t"],
         form: Form::Urlenc,
         unique: None,
-        widen: &[("n", "bigint")],
+        widen: &[("n", "bigint", Some("5000000000"))],
         goes: "N by set",
     },
     Template {
@@ -169,7 +174,7 @@ pub const TEMPLATES: &[Template] = &[
         columns: &["v"],
         form: Form::Urlenc,
         unique: None,
-        widen: &[("id", "varchar(50)"), ("v", "text")],
+        widen: &[("id", "varchar(50)", None), ("v", "text", Some("longer than it was"))],
         goes: "N by set",
     },
     Template {
@@ -181,7 +186,7 @@ pub const TEMPLATES: &[Template] = &[
         columns: &["j", "t"],
         form: Form::Urlenc,
         unique: None,
-        widen: &[("id", "numeric")],
+        widen: &[("id", "numeric", None)],
         goes: "N by set (N of them staged)",
     },
     Template {
@@ -194,7 +199,7 @@ pub const TEMPLATES: &[Template] = &[
         columns: &["n", "t"],
         form: Form::Urlenc,
         unique: None,
-        widen: &[("n", "bigint")],
+        widen: &[("n", "bigint", Some("5000000000"))],
         goes: "N by set (N of them staged)",
     },
     Template {
@@ -218,7 +223,7 @@ pub const TEMPLATES: &[Template] = &[
         columns: &["n"],
         form: Form::Urlenc,
         unique: None,
-        widen: &[("n", "bigint")],
+        widen: &[("n", "bigint", Some("5000000000"))],
         goes: FAILS,
     },
     Template {
@@ -242,7 +247,11 @@ pub const TEMPLATES: &[Template] = &[
         columns: &["n", "t", "amount", "at", "c"],
         form: Form::Urlenc,
         unique: None,
-        widen: &[("amount", "numeric"), ("n", "bigint"), ("c", "char(9)")],
+        widen: &[
+            ("amount", "numeric", Some("9.1234")),
+            ("n", "bigint", Some("5000000000")),
+            ("c", "char(9)", Some("abcdefg")),
+        ],
         goes: "N by set (N of them staged)",
     },
     Template {
@@ -266,7 +275,7 @@ pub const TEMPLATES: &[Template] = &[
         columns: &["t"],
         form: Form::Urlenc,
         unique: None,
-        widen: &[("id", "numeric(12,4)")],
+        widen: &[("id", "numeric(12,4)", None)],
         goes: "N by set (staged)",
     },
     Template {
@@ -326,7 +335,7 @@ pub const TEMPLATES: &[Template] = &[
         columns: &["n", "t"],
         form: Form::Urlenc,
         unique: None,
-        widen: &[("a", "bigint"), ("n", "numeric")],
+        widen: &[("a", "bigint", None), ("n", "numeric", Some("0.5"))],
         goes: "N by set",
     },
     Template {
@@ -338,7 +347,7 @@ pub const TEMPLATES: &[Template] = &[
         columns: &["n", "t"],
         form: Form::Json,
         unique: None,
-        widen: &[("a", "bigint")],
+        widen: &[("a", "bigint", None)],
         goes: "N by set (staged)",
     },
     Template {
@@ -363,7 +372,7 @@ pub const TEMPLATES: &[Template] = &[
         columns: &["n", "t"],
         form: Form::Urlenc,
         unique: None,
-        widen: &[("n", "bigint")],
+        widen: &[("n", "bigint", Some("5000000000"))],
         goes: "N by set (N of them staged)",
     },
     Template {
@@ -375,7 +384,7 @@ pub const TEMPLATES: &[Template] = &[
         columns: &["n", "t"],
         form: Form::Sql,
         unique: None,
-        widen: &[("n", "bigint")],
+        widen: &[("n", "bigint", Some("5000000000"))],
         goes: "N by set, N in order (the events name another key than the table has)",
     },
     Template {
@@ -387,7 +396,7 @@ pub const TEMPLATES: &[Template] = &[
         columns: &[],
         form: Form::Urlenc,
         unique: None,
-        widen: &[("id", "bigint")],
+        widen: &[("id", "bigint", None)],
         goes: "N by set",
     },
     Template {
@@ -399,7 +408,7 @@ pub const TEMPLATES: &[Template] = &[
         columns: &["n", "t"],
         form: Form::Urlenc,
         unique: Some(Unique::AtOnce("n")),
-        widen: &[("n", "bigint")],
+        widen: &[("n", "bigint", Some("5000000000"))],
         goes: "N in order (unique index t0_n_key besides the key)",
     },
     Template {
@@ -423,7 +432,7 @@ pub const TEMPLATES: &[Template] = &[
         columns: &["n", "t"],
         form: Form::Urlenc,
         unique: None,
-        widen: &[("id", "bigint"), ("n", "bigint")],
+        widen: &[("id", "bigint", None), ("n", "bigint", Some("5000000000"))],
         goes: "N in order (no unique key)",
     },
     Template {
@@ -435,7 +444,7 @@ pub const TEMPLATES: &[Template] = &[
         columns: &["n"],
         form: Form::Urlenc,
         unique: None,
-        widen: &[("id", "bigint")],
+        widen: &[("id", "bigint", None)],
         goes: "N in order (key t0_pkey is deferrable)",
     },
     Template {
@@ -461,7 +470,7 @@ pub const TEMPLATES: &[Template] = &[
         columns: &["n"],
         form: Form::Urlenc,
         unique: None,
-        widen: &[("n", "bigint")],
+        widen: &[("n", "bigint", Some("5000000000"))],
         goes: "N in order (partitioned or inherited)",
     },
     Template {
@@ -478,7 +487,7 @@ pub const TEMPLATES: &[Template] = &[
         columns: &["n"],
         form: Form::Urlenc,
         unique: None,
-        widen: &[("n", "bigint")],
+        widen: &[("n", "bigint", Some("5000000000"))],
         goes: "N in order (trigger fires fires during replay)",
     },
 ];
