@@ -91,7 +91,7 @@ begin
           from pg_catalog.pg_trigger t
          where t.tgrelid = l_rel
            and not t.tgisinternal
-           and t.tgfoid::regproc::text !~ '^pgq\._capture_([0-9]+|open)$'
+           and t.tgfoid::regproc::text !~ '^pgq\._capture_([0-9]+|open|one_key)$'
          order by t.tgname
     loop
         l_sql := ' ON ' || l_parent;

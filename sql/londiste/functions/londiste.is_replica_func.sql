@@ -8,5 +8,5 @@ as $$
       join pg_catalog.pg_namespace n on n.oid = p.pronamespace
      where p.oid = $1
        and n.nspname = 'pgq'
-       and (p.proname in ('sqltriga', 'logutriga', 'jsontriga') or p.proname ~ '^_capture_([0-9]+|open)$');
+       and (p.proname in ('sqltriga', 'logutriga', 'jsontriga') or p.proname ~ '^_capture_([0-9]+|open|one_key)$');
 $$ language sql strict stable;

@@ -12,9 +12,13 @@ returns trigger as $$
 --
 -- Parameters:
 --      queue, options of pgq.capture_table     - those of the trigger that captures
+-- Inside of a SECURITY DEFINER function the writer is not who has deferred those, so nothing else may have the name.  A transaction with an old snapshot cannot
+-- be sure of that.
+--
 -- Errors:
 --      unique_violation
 --      insufficient_privilege: no USAGE of the schema
+--      feature_not_supported: another constraint has the name
 declare
     _key constant text[] := pgq._capture_key(tg_relid, tg_argv);
     _schema name;
@@ -31,6 +35,16 @@ begin
          where o.conrelid = tg_relid and o.contype in ('p', 'u') and o.condeferrable
            and _key @> array(select a.attname::text from pg_attribute a where a.attrelid = tg_relid and a.attnum = any (o.conkey))
     loop
+        if not has_schema_privilege(_schema, 'usage') then
+            raise exception 'the deferrable key of table % cannot be checked: role % may not use schema %', tg_relid::regclass, quote_ident(current_user), quote_ident(_schema)
+                using errcode = 'insufficient_privilege', hint = format('grant usage on schema %I to %I, or make the key NOT DEFERRABLE.', _schema, current_user);
+        elsif (select count(*) from pg_constraint o join pg_namespace n on n.oid = o.connamespace where o.conname = _name and n.nspname = _schema and o.condeferrable) <> 1 then
+            raise exception 'the deferrable key of table % cannot be checked: another constraint in schema % has its name, %', tg_relid::regclass, quote_ident(_schema), quote_ident(_name)
+                using errcode = 'feature_not_supported', hint = format('Give one of them another name: alter table %s rename constraint %I to ..., or make the key NOT DEFERRABLE.', tg_relid::regclass, _name);
+        elsif current_user <> session_user and current_setting('transaction_isolation') !~ '^read ' then
+            raise exception 'the deferrable key of table % cannot be checked for another role in a transaction that is not READ COMMITTED', tg_relid::regclass
+                using errcode = 'feature_not_supported', hint = 'Insert in a READ COMMITTED transaction, or make the key NOT DEFERRABLE.';
+        end if;
         execute format('set constraints %I.%I immediate', _schema, _name);
     end loop;
     return null;
@@ -49,7 +63,8 @@ returns text[] as $$
 --
 -- Parameters:
 --      i_args      - of the trigger that captures: queue, options
-    select coalesce((select array_agg(btrim(k)) from unnest(i_args) a, unnest(string_to_array(substr(a, 6), ',')) k where starts_with(a, 'pkey=')),
+    select coalesce((select array(select btrim(k) from unnest(string_to_array(substr(a, 6), ',')) k)
+                       from unnest(i_args) with ordinality u (a, nr) where starts_with(a, 'pkey=') order by nr desc limit 1),
                     (select array_agg(a.attname::text)
                        from pg_index x join pg_attribute a on a.attrelid = x.indrelid and a.attnum = any (x.indkey::int2[])
                       where x.indrelid = i_table and x.indisprimary));
@@ -87,35 +102,21 @@ returns text as $$
     select 'the key of this table is deferrable, and no trigger has it checked when a statement has ended';
 $$ language sql immutable;
 
-create or replace function pgq._capture_pending(i_prefix text, i_extra text, i_key_text text, i_data text, i_xmin xid, i_cmin cid)
+create or replace function pgq._capture_pending(i_xmin xid)
 returns boolean as $$
--- Whether the insert of a row that is about to be changed may still have to be logged: the statement that made the row has not ended,
--- and another row may have its key.
+-- Whether the insert of a row that is about to be changed may still have to be logged: this transaction has written it, and a statement around this
+-- one may be the one that did.  Then another row may have its key.
 --
 -- Parameters:
---      i_prefix    - of the names of the queue's event tables
---      i_extra     - ev_extra1
---      i_key_text  - columns of the key, as they stand in the type of events
---      i_data      - all of the row, as events write it; null if that is not known
 --      i_xmin      - who wrote it
---      i_cmin      - in which command; null where not all changes are logged
--- Returns:
---      false where the log has the row as it is, and inside of nothing but the client's own statement
 declare
     _context text;
-    _pending boolean;
 begin
     get diagnostics _context = pg_context;
-    -- this function and its caller
-    if split_part(_context, chr(10), 3) = '' or not pgq._capture_own(i_xmin) then
-        return false;
-    end if;
-    execute format('select not exists (select 1 from %s e where e.ev_txid = txid_current() and e.ev_extra1 = $1 and e.ev_type in (''I:'' || $2, ''U:'' || $2) and e.ev_data = $3'
-                   ' and ($4 is null or e.cmin::text::int8 > $4::text::int8))', i_prefix)
-       into _pending using i_extra, i_key_text, i_data, i_cmin;
-    return _pending;
+    -- this function and its caller: the client's own statement finds all inserts logged
+    return split_part(_context, chr(10), 3) <> '' and pgq._capture_own(i_xmin);
 end;
-$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set jit = off;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
 
 create or replace function pgq._capture_own(i_xmin xid)
 returns boolean as $$

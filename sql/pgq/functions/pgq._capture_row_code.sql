@@ -196,20 +196,11 @@ $code$,
         _refuse, _careful_update,
         pgq._capture_encode(i_table, _w.ignored, 'old', 'careful'),
         -- a row whose insert is still to be written; when this code was written the key may not have been deferrable
-        format(E'if pg_catalog.age(old.xmin) operator(pg_catalog.<=) 0 then\n            %s_nothing := _state operator(pg_catalog.=) any (''{-2,-3}''::pg_catalog.int8[])'
-               ' and pgq._capture_key_checked(tg_relid) and pgq._capture_swappable(tg_relid, pgq._capture_key(tg_relid, tg_argv))'
-               ' and pgq._capture_pending(%L, '''', '''', null, old.xmin, null);\n            %sif _nothing then\n                %s\n            end if;\n            _nothing := null;\n        end if;\n        ',
-               -- of an altered table, no column may be mentioned
-               case when _w.swappable
-                    then format(E'if _state operator(pg_catalog.<>) all (''{-2,-3}''::pg_catalog.int8[]) then\n                _nothing := pgq._capture_pending(%L, %s, %L, %s, old.xmin, %s);\n            else\n                ',
-                                _w.prefix, _w.extra, _w.key_text, pgq._capture_encode(i_table, _w.ignored, 'old', 'careful'),
-                                -- a row has no event of its last change where columns are ignored
-                                case when _w.ignored = '{}' then 'old.cmin' else 'null' end)
-                    else '' end,
-               _w.prefix,
-               case when _w.swappable then E'end if;\n            ' else '' end,
-               pgq._capture_refuse(i_capture, 'exit slow;', 'a row is changed before its own insert is logged, and its key is deferrable', 'feature_not_supported',
-                      'Table: ' || i_table::regclass, 'Two rows may have such a key for a while, and events tell rows by nothing else. Make it NOT DEFERRABLE, or change the row after the statement that inserts it.')),
+        format(E'if pg_catalog.age(old.xmin) operator(pg_catalog.<=) 0 and %spgq._capture_pending(old.xmin) then\n            %s\n        end if;\n        ',
+               case when _w.swappable then '(_state operator(pg_catalog.<>) -2 or pgq._capture_swappable(tg_relid, pgq._capture_key(tg_relid, tg_argv))) and '
+                    else '_state operator(pg_catalog.=) -2 and pgq._capture_key_checked(tg_relid) and pgq._capture_swappable(tg_relid, pgq._capture_key(tg_relid, tg_argv)) and ' end,
+               pgq._capture_refuse(i_capture, 'exit slow;', 'a row that this transaction has written is changed inside of a function or trigger, and its key is deferrable', 'feature_not_supported',
+                      'Table: ' || i_table::regclass, 'Its insert may not be logged yet, and another row may have its key. Make the key NOT DEFERRABLE, or change the row in a statement of the client.')),
         -- a row too large
         case i_capture.failure when 'mark'
              then format('perform pgq._capture_lost(%L, sqlerrm); %s exit slow;', i_capture.function_name, _leave)

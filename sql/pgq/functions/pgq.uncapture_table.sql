@@ -21,7 +21,7 @@ begin
                join pg_proc p on p.oid = t.tgfoid
          where t.tgrelid = _table and not t.tgisinternal and t.tgparentid = 0
            and p.pronamespace = 'pgq'::regnamespace
-           and (p.proname in ('logutriga', 'sqltriga', 'jsontriga') or p.proname ~ '^_capture_([0-9]+|open)$')
+           and (p.proname in ('logutriga', 'sqltriga', 'jsontriga') or p.proname ~ '^_capture_([0-9]+|open|one_key)$')
            and substring(t.tgargs for length(_queue)) = _queue
     loop
         execute format('drop trigger %I on %I.%I', _t.tgname, _t.nspname, _t.relname);

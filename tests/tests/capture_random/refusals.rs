@@ -115,7 +115,7 @@ impl Case<'_> {
                 let of_the_key: &[&str] = match self.form {
                     Form::Row => &[
                         "primary key update not allowed: the key is deferrable",
-                        "a row is changed before its own insert is logged, and its key is deferrable",
+                        "a row that this transaction has written is changed inside of a function or trigger, and its key is deferrable",
                     ],
                     _ => &["update and delete not allowed: the key is deferrable"],
                 };
