@@ -18,7 +18,8 @@ returns trigger as $$
 -- Errors:
 --      unique_violation
 --      insufficient_privilege: no USAGE of the schema
---      feature_not_supported: another constraint has the name
+--      feature_not_supported: another constraint has the name; nothing checks it
+--      serialization_failure: altered after the snapshot was taken
 declare
     _key constant text[] := pgq._capture_key(tg_relid, tg_argv);
     _schema name;
@@ -26,8 +27,12 @@ declare
     _message text;
     _detail text;
 begin
-    if current_setting('session_replication_role') = 'local' then
+    if current_setting('session_replication_role') = 'local'
+       or current_setting('skytools.apply_token', true) <> '' and pgq._apply_allowed(tg_argv[0]) then
         return null;
+    elsif current_setting('session_replication_role') = 'replica' then
+        raise exception 'the deferrable key of table % is not checked in sessions with session_replication_role = replica', tg_relid::regclass
+            using errcode = 'feature_not_supported', hint = 'Have the triggers of capture enabled as usual, not ALWAYS, or make the key NOT DEFERRABLE.';
     end if;
     for _schema, _name in
         select n.nspname, o.conname
@@ -48,7 +53,12 @@ begin
         execute format('set constraints %I.%I immediate', _schema, _name);
     end loop;
     return null;
-exception when unique_violation then
+exception
+when undefined_object then
+    -- only a transaction whose snapshot is older sees the constraint
+    raise serialization_failure using
+        message = format('table %s was altered after the snapshot of this transaction was taken', tg_relid::regclass), hint = 'Run the transaction again.';
+when unique_violation then
     get stacked diagnostics _message = message_text, _detail = pg_exception_detail;
     raise unique_violation using
         message = _message, detail = _detail, schema = tg_table_schema, table = tg_table_name, constraint = _name,

@@ -19,7 +19,7 @@ declare
     _done text;
 begin
     select s.secret into _secret from pgq.capture_secret s;
-    _setting := pgq._capture_kept(_secret, concat('open_', tg_relid));
+    _setting := pgq._capture_kept(_secret, concat('open_', tg_relid, '_', md5(tg_argv[0])));
     if current_setting(_setting, true) <> '' then
         perform pgq._capture_nested(tg_relid);
     end if;
@@ -28,7 +28,7 @@ begin
 end;
 $$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp;
 
-create or replace function pgq._capture_close(i_table oid)
+create or replace function pgq._capture_close(i_table oid, i_queue text)
 returns void as $$
 -- The end of what pgq._capture_open() has noted.
 --
@@ -40,7 +40,7 @@ declare
     _done text;
 begin
     select s.secret into _secret from pgq.capture_secret s;
-    _setting := pgq._capture_kept(_secret, concat('open_', i_table));
+    _setting := pgq._capture_kept(_secret, concat('open_', i_table, '_', md5(i_queue)));
     if (current_setting(_setting, true) <> '') is not true
        -- somebody may have put the trigger on a table of his own, without those that belong to it
        and exists (select 1 from pg_trigger t where t.tgrelid = i_table and t.tgfoid = 'pgq._capture_open()'::regprocedure and t.tgenabled in ('O', 'A')) then
@@ -210,7 +210,7 @@ declare
     _settings pg_catalog.text[];
     _any pg_catalog.bool;
 begin
-    perform pgq._capture_close(tg_relid);
+    perform pgq._capture_close(tg_relid, %L);
     if _state operator(pg_catalog.=) -1 then
         return null;
     elsif _state operator(pg_catalog.=) -2 then
@@ -252,7 +252,7 @@ begin
 end;
 $code$,
         replace(replace(_w.full_name, E'\n', ' '), E'\r', ' '), replace(replace(i_capture.queue_name, E'\n', ' '), E'\r', ' '),
-        pgq._capture_state(i_capture, i_table, _w),
+        pgq._capture_state(i_capture, i_table, _w), i_capture.queue_name,
         _altered, i_capture.queue_name, i_capture.function_name, pgq._capture_enter(_w.needs), _w.prefix || '_state_seq',
         pgq._capture_insert_rows(i_capture, i_table, 'INSERT', false), _update,
         coalesce(nullif(_no_key, ''), pgq._capture_insert_rows(i_capture, i_table, 'DELETE', false)),

@@ -183,6 +183,13 @@ do $$ declare _e text[] := events(); begin
     -- nothing is left behind
     assert pgq.uncapture_table('q', 'o.d') = 5; assert not exists (select from pg_trigger where tgrelid = 'o.d'::regclass and not tgisinternal);
 end $$;
+-- where nothing is checked, nothing is logged; a worker's changes are not
+create table a (id int primary key deferrable); select pgq.capture_table('q', 'a') = 'row' as ok \gset
+alter table a enable always trigger "!!_londiste_q"; alter table a enable always trigger _londiste_q; set session_replication_role = replica;
+do $$ begin assert refused('insert into a values (1), (1)') = '0A000 the deferrable key of table public.a is not checked in sessions with session_replication_role = replica', refused('insert into a values (1), (1)'); end $$;
+select set_config('skytools.apply_token', pgq.apply_token('q'), false) is null as x \gset
+insert into a values (1); reset skytools.apply_token; reset session_replication_role;
+do $$ begin assert events() is null; end $$;
 -- of several pkey= the last counts
 create table l (id int primary key, a int unique deferrable, b int unique); select pgq.capture_table('q', 'l', 'pkey=b', 'pkey=a') = 'row' as ok \gset
 insert into l values (1, 1, 1); do $$ begin assert (select count(*) = 1 from pg_trigger where tgrelid = 'l'::regclass and tgname ~ '^!!') and events() = '{I:a id=1&a=1&b=1 public.l}'; end $$;

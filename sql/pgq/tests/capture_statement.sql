@@ -132,6 +132,16 @@ do $$ declare _forget text; begin
     assert pgq.uncapture_table('q', 'inner_reset') = 6;
 end $$;
 
+-- a table of two queues
+create table two (id int primary key, v int); select pgq.create_queue('q2') = 1 as ok \gset
+select pgq.capture_table('q', 'two', 'form=statement') = 'statement' as ok, pgq.capture_table('q2', 'two', 'form=statement') = 'statement' as x \gset
+insert into two values (1, 1); update two set v = 2;
+do $$ begin
+    assert events() = array['I:id id=1&v=1 public.two', 'U:id id=1&v=2 public.two'];
+    assert (select array_agg(ev_type || ' ' || ev_data order by ev_id) from pgq.event_2) = array['I:id id=1&v=1', 'U:id id=1&v=2'];
+    assert pgq.uncapture_table('q', 'two') = 6 and pgq.uncapture_table('q2', 'two') = 6 and pgq.drop_queue('q2') = 1;
+end $$;
+
 -- other unique values move with the keys: whose were whose, rows do not tell; nor right after DDL
 create table w (id int primary key, u int unique, v text); select pgq.capture_table('q', 'w', 'form=statement') = 'statement' as ok \gset
 insert into w select n, n from generate_series(1, 3) n; select events() is not null as ok \gset
