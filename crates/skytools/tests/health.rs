@@ -97,6 +97,7 @@ const REPAIRABLE: &[(&str, &str)] = &[
     ("create function pgq._capture_77() returns trigger language plpgsql as 'begin return null; end'", "nothing uses it"),
     ("insert into pgq.capture (queue_name, rel_schema, rel_name, trigger_name, options, function_name)
         values ('q1', 'public', 'gone', 'x', '{}', '_capture_99')", "the table is gone"),
+    ("alter table public.t drop constraint t_pkey, add primary key (id) deferrable", "the key is deferrable, and no trigger has it checked"),
 ];
 
 #[tokio::test]
@@ -216,6 +217,16 @@ const BY_HAND: &[(&str, &str, &str)] = &[
         "create trigger \" asked\" after update on public.u for each row when (new.v is not null) execute function pg_catalog.suppress_redundant_updates_trigger()",
         "the WHEN clause of trigger \" asked\" is asked before",
         "rename to asked",
+    ),
+    (
+        "alter table public.u drop constraint u_pkey, add primary key (id) deferrable",
+        "the key is deferrable, and the trigger is generic: changes fail",
+        "make it NOT DEFERRABLE",
+    ),
+    (
+        "alter table public.s drop constraint s_pkey, add primary key (id) deferrable",
+        "the key is deferrable: updates and deletes fail",
+        "or capture the table by row",
     ),
 ];
 

@@ -1,6 +1,7 @@
 -- Who may do what.  Where a role does not exist its part is left out, and what it would guard stays closed to PUBLIC.
 do $grants$
 declare
+    -- londiste_writer has what pgq_admin has, as its member; it was granted some of that before, where it existed already
     _managed text[] := array(
         select r from pg_catalog.unnest(array['pgq_reader', 'pgq_writer', 'pgq_admin', 'londiste_writer']) r
          where pg_catalog.to_regrole(r) is not null);
@@ -30,8 +31,6 @@ begin
                 'tune_storage', 'seq_setval', 'create_queue', 'drop_queue', 'set_queue_config', 'insert_event_raw',
                 'event_retry_raw', '_settle_queue_state', 'apply_token', 'refresh_queue_code',
                 'refresh_capture', 'capture_table', 'uncapture_table', '_capture_register', '_capture_forget', '_capture_possible', '_capture_constant', '_capture_allow', '_capture_triggers', '_capture_wanted', '_capture_current', '_trigger_check_key', '_capture_swappable', '_capture_open', '_capture_one_key', '_capture_check_statement', '_capture_drop_triggers', '_capture_follower', '_capture_follower_planned', '_capture_not_last', '_capture_rename', '_trigger_options', '_trigger_expression']),
-            ('londiste_writer', array['apply_token',
-                'refresh_capture', 'capture_table', 'uncapture_table', '_capture_register', '_capture_forget', '_capture_possible', '_capture_constant', '_capture_allow', '_capture_triggers', '_capture_wanted', '_capture_current', '_trigger_check_key', '_capture_swappable', '_capture_open', '_capture_one_key', '_capture_check_statement', '_capture_drop_triggers', '_capture_follower', '_capture_follower_planned', '_capture_not_last', '_capture_rename', '_trigger_options', '_trigger_expression']),
             ('', array['_queue_state_changed', '_queue_code_changed', '_subscription_key_changed', '_move_subscription', '_still_open', '_queue_code', '_queue_choice', '_write_queue_code', '_write_queue_leaf', '_type_equality', '_column_equal', '_column_text']),
             ('', array['_capture_changed', '_capture_plain', '_capture_time', '_capture_float', '_capture_bytes', '_capture_text', '_capture_intact',
                 '_capture_columns', '_capture_quote', '_capture_encode', '_capture_urlencode', '_capture_code', '_capture_too_large', '_capture_row',
@@ -48,11 +47,9 @@ begin
                and p.proname = any (_g.names)
              order by 1
         loop
-            if _g.role <> 'londiste_writer' then
-                execute pg_catalog.format('revoke all on function %s from %s', _grantee,
-                    pg_catalog.array_to_string(
-                        (select pg_catalog.array_agg(pg_catalog.quote_ident(m)) from pg_catalog.unnest(_managed) m) || 'public'::text, ', '));
-            end if;
+            execute pg_catalog.format('revoke all on function %s from %s', _grantee,
+                pg_catalog.array_to_string(
+                    (select pg_catalog.array_agg(pg_catalog.quote_ident(m)) from pg_catalog.unnest(_managed) m) || 'public'::text, ', '));
             if _g.role = 'public' or _g.role = any (_managed) then
                 execute pg_catalog.format('grant execute on function %s to %s', _grantee, _g.role);
             end if;

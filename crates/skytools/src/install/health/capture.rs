@@ -9,7 +9,7 @@ use crate::{Error, Result};
 /// Everything about capture.
 pub(super) async fn check(transaction: &Transaction<'_>) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
-    for sql in [TRIGGERS, FOLLOWERS, TRUNCATE, UNREGISTERED] {
+    for sql in [TRIGGERS, GENERIC_KEYS, FOLLOWERS, TRUNCATE, UNREGISTERED] {
         found.extend(findings(transaction, &filled(sql)).await?);
     }
     found.extend(code(transaction).await?);
@@ -93,6 +93,18 @@ select format('table %I.%I, queue %I', r.rel_schema, r.rel_name, r.queue_name), 
      where r.lost_since is not null
   ) f (problem, remedy, repair)
  order by r.capture_id";
+
+/// Generic triggers whose table has a key now by which they cannot tell rows; those that were made by hand, without the second one, log it all the same.
+const GENERIC_KEYS: &str = "
+with r as ($ROW_TRIGGERS)
+select format('table %I.%I, queue %I', r.nspname, r.relname, r.args[1]), 'the key is deferrable, and the trigger is generic: changes fail',
+       'make it NOT DEFERRABLE, or have the trigger generated (londiste refresh-trigger, pgq.capture_table)', null
+  from r
+ where r.proname in ('logutriga', 'sqltriga', 'jsontriga') and 'deny' <> all (r.args)
+   and exists (select 1 from pg_trigger o
+                where o.tgrelid = r.tgrelid and o.tgfoid = r.function and o.tgname = '!' || r.tgname and o.tgqual is not null)
+   and pgq._capture_swappable(r.tgrelid, pgq._capture_key(r.tgrelid, r.args))
+ order by r.nspname, r.relname, r.tgname";
 
 /// Triggers of the user's that fire, or are asked, where they could spoil what capture logs.
 const FOLLOWERS: &str = "
