@@ -20,7 +20,7 @@ test-long: ## search further at random, for about twenty minutes: new seeds each
 	@setup/install.sh test
 	@setup/test-long.sh $(LOCKED)
 
-test-majors: ## run the SQL tests on PostgreSQL 14, 16, 17 and 18 as well (servers are fetched with npm)
+test-majors: ## run the tests of SQL and of capture on PostgreSQL 14, 16, 17 and 18 as well (servers are fetched with npm)
 	@setup/other-majors.sh
 
 check: ## formatting, lints, documentation, and the rules on sources and dependencies

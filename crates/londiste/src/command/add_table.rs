@@ -22,7 +22,7 @@ use super::copy_source::{self, CopySource};
 use super::expansion::{Unknown, expand, full_name};
 use super::handler_string::handler_string;
 use super::session::{Session, call};
-use super::trigger_form::FORMS;
+use super::trigger_form::{FAILURE, FAILURES, FORMS};
 use super::{sql, wait_sync};
 use crate::{TableAttrs, TableRow};
 
@@ -67,7 +67,7 @@ pub struct Args {
     #[arg(long, value_name = "row|statement|generic", value_parser = FORMS)]
     trigger_form: Option<String>,
     /// What a change does that cannot be captured: fail (default), or mark: succeed, and mark the table as incompletely captured.
-    #[arg(long, value_name = "fail|mark", value_parser = ["fail", "mark"])]
+    #[arg(long, value_name = "fail|mark", value_parser = FAILURES)]
     capture_failure: Option<String>,
     /// Accept tables without primary key: only their inserts are replicated, updates and deletes are not.
     #[arg(long)]
@@ -223,7 +223,7 @@ fn trigger_args(args: &Args, keyless: bool) -> Vec<String> {
         list.push(format!("tgflags={flags}"));
     }
     list.extend(args.trigger_form.as_ref().map(|form| format!("form={form}")));
-    list.extend(args.capture_failure.as_ref().map(|what| format!("capture_failure={what}")));
+    list.extend(args.capture_failure.as_ref().map(|what| format!("{FAILURE}{what}")));
     let words = [
         (args.no_triggers, "no_triggers"),
         (args.merge_all, "merge_all"),

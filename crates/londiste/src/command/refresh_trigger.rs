@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use pgq::cascade::NodeType;
 use skytools::db::Connection;
-use skytools::quote::literal;
 use skytools::{Error, ErrorKind, Result};
 use tokio_postgres::Transaction;
 use tokio_postgres::types::Type;
@@ -13,7 +12,7 @@ use tokio_postgres::types::Type;
 use super::each::{chosen, local_tables};
 use super::session::{Session, split_name};
 use super::sql;
-use super::trigger_form::{self, FORMS, Impossible};
+use super::trigger_form::{self, FAILURE, FAILURES, FORMS, Impossible, Wish};
 use crate::TableRow;
 
 /// Writes the capture of tables anew, from what the tables are now: after ALTER TABLE, after a restore, after taking over an
@@ -34,13 +33,17 @@ pub struct Args {
     /// what it has, and the command fails when the others are done [default: generated, where that can be].
     #[arg(long, value_name = "row|statement|generic", value_parser = FORMS)]
     trigger_form: Option<String>,
+    /// What a change does that cannot be captured: fail, or mark: succeed, and mark the table as incompletely captured [default: as
+    /// it is].
+    #[arg(long, value_name = "fail|mark", value_parser = FAILURES)]
+    capture_failure: Option<String>,
 }
 
 /// Runs the command; one table after the other.
 ///
 /// # Errors
 /// Names that are not replicated here; a table that cannot be captured as it is now: tables before it are done. Tables that cannot
-/// have the form that was asked for: all others are done.
+/// be captured as was asked for: all others are done.
 pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
     let mut local = session.local().await?;
     let info = session.local_node(&*local).await?;
@@ -51,11 +54,12 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
         return Err(Error::state("this database has the original's pgq, which does not generate capture")
             .hint("run \"skytools install --db CONNSTR\" first, it takes over what is there"));
     }
-    let form = args.trigger_form.as_deref();
+    let wish = Wish { form: args.trigger_form.as_deref(), failure: args.capture_failure.as_deref() };
     if info.node_type == NodeType::Leaf {
-        if let Some(form) = form {
+        if wish.is_some() {
             return Err(Error::state(format!(
-                "--trigger-form={form} is not possible on node \"{}\": it is a leaf, which captures nothing",
+                "{} is not possible on node \"{}\": it is a leaf, which captures nothing",
+                wish.options(true),
                 info.node_name
             ))
             .hint("run the command with the configuration of the root"));
@@ -66,7 +70,7 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
     let limit = session.config().get_duration("lock_timeout", 10.0)?;
     let (mut impossible, mut others) = (Vec::new(), 0);
     for row in rows.iter().filter(|t| names.contains(&t.table_name)) {
-        match refresh(&mut local, session.queue(), row, form, limit).await {
+        match refresh(&mut local, session.queue(), row, wish, limit).await {
             Ok(Outcome::Done(done)) => {
                 tracing::info!("{done}: {}", row.table_name);
                 others += 1;
@@ -75,16 +79,17 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
             Err(error) => {
                 let error = explain(session, error, row, limit);
                 // This one ends the command, the others would not be told otherwise.
-                if let (Some(form), false) = (form, impossible.is_empty()) {
-                    tracing::warn!("{}", trigger_form::impossible(form, &impossible, others));
+                if !impossible.is_empty() {
+                    tracing::warn!("{}", trigger_form::impossible(wish, &impossible, others));
                 }
                 return Err(error);
             }
         }
     }
-    match form {
-        Some(form) if !impossible.is_empty() => Err(trigger_form::impossible(form, &impossible, others)),
-        _ => Ok(ExitCode::SUCCESS),
+    if impossible.is_empty() {
+        Ok(ExitCode::SUCCESS)
+    } else {
+        Err(trigger_form::impossible(wish, &impossible, others))
     }
 }
 
@@ -92,7 +97,7 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
 enum Outcome {
     /// It is done, in these words.
     Done(&'static str),
-    /// It cannot have the form that was asked for, and is as it was.
+    /// It cannot be captured as was asked for, and is as it was.
     Impossible(Impossible),
 }
 
@@ -122,11 +127,11 @@ async fn refresh(
     local: &mut Connection,
     queue: &str,
     row: &TableRow,
-    form: Option<&str>,
+    wish: Wish<'_>,
     limit: Duration,
 ) -> Result<Outcome> {
-    match write(local, queue, row, form, limit).await {
-        Err(error) if form.is_some() => Impossible::told_by(error).map(Outcome::Impossible),
+    match write(local, queue, row, wish, limit).await {
+        Err(error) if wish.is_some() => Impossible::told_by(error).map(Outcome::Impossible),
         other => other,
     }
 }
@@ -136,7 +141,7 @@ async fn write(
     local: &mut Connection,
     queue: &str,
     row: &TableRow,
-    form: Option<&str>,
+    wish: Wish<'_>,
     limit: Duration,
 ) -> Result<Outcome> {
     let tx = local.transaction().await?;
@@ -145,22 +150,22 @@ async fn write(
         tx.query_typed(sql::SET_LOCK_TIMEOUT, &[(&text, Type::TEXT)]).await?;
     }
     let Some(mut current) = current(&tx, queue, row.dest()).await? else {
-        return Ok(match form {
-            None => Outcome::Done("The table has no capture, nothing to do"),
-            Some(_) => Outcome::Impossible(Impossible::new(
+        return Ok(if wish.is_some() {
+            Outcome::Impossible(Impossible::new(
                 "it has no triggers (--no-triggers)",
                 "remove the table and add it again with them (remove-table, add-table)",
-            )),
+            ))
+        } else {
+            Outcome::Done("The table has no capture, nothing to do")
         });
     };
     let generated = current.function.as_deref().is_some_and(|f| f.starts_with("_capture_"));
-    if let Some(form) = form
-        && let Some(why) = current.refuses(&tx, queue, row.dest(), form).await?
-    {
+    let other_failure = current.set_failure(wish.failure);
+    if let Some(why) = current.refuses(&tx, queue, row.dest(), wish).await? {
         return Ok(Outcome::Impossible(why));
     }
-    let form = form.unwrap_or(&current.form).to_owned();
-    let done = if generated && current.good && form == current.form {
+    let form = wish.form.unwrap_or(&current.form).to_owned();
+    let done = if generated && current.good && form == current.form && !other_failure {
         if current.present_day {
             tx.query_one("select pgq.refresh_capture($1, $2)", &[&queue, &row.dest()]).await?;
         } else {
@@ -199,6 +204,12 @@ async fn write(
             "row" | "statement" if generated && !current.good => {
                 "Capture begins again; what was lost must be copied again below (resync)"
             }
+            "row" | "statement" if generated && form == current.form => match wish.failure {
+                Some("mark") => {
+                    "Capture written anew, what it cannot capture succeeds now, and marks the table"
+                }
+                _ => "Capture written anew, what it cannot capture fails now",
+            },
             "row" => "Capture is generated by row now",
             "statement" => "Capture is generated by statement now",
             _ => "Capture is generic now",
@@ -209,26 +220,38 @@ async fn write(
 }
 
 impl Current {
-    /// Why the table cannot have a form, as far as that can be told before it is tried.
+    /// Has a change do something else that cannot be captured; says whether that differs.
+    fn set_failure(&mut self, failure: Option<&str>) -> bool {
+        let Some(failure) = failure else { return false };
+        let before = self.marks();
+        self.options.retain(|o| !o.starts_with(FAILURE));
+        self.options.push(format!("{FAILURE}{failure}"));
+        self.marks() != before
+    }
+
+    /// Whether a change that cannot be captured succeeds, and marks the table.
+    fn marks(&self) -> bool {
+        self.options.iter().any(|o| o.strip_prefix(FAILURE) == Some("mark"))
+    }
+
+    /// Why the table cannot be captured as was asked for, as far as that can be told before it is tried.
     async fn refuses(
         &self,
         tx: &Transaction<'_>,
         queue: &str,
         dest: &str,
-        form: &str,
+        wish: Wish<'_>,
     ) -> Result<Option<Impossible>> {
-        const AGAIN: &str = "leave --trigger-form out, or remove the table and add it again without --trigger-flags (remove-table, add-table)";
-        if form == "generic" {
-            const MARK: &str = "capture_failure=mark";
-            return Ok(self.options.iter().any(|o| o == MARK).then(|| {
-                let kept = self.options.iter().map(String::as_str).filter(|o| *o != MARK);
-                let arguments: Vec<String> =
-                    [queue, dest].into_iter().chain(kept).chain(["form=generic"]).map(literal).collect();
+        const AGAIN: &str = "leave $OPTION out, or remove the table and add it again without --trigger-flags (remove-table, add-table)";
+        if wish.form == Some("generic") {
+            return Ok(self.marks().then(|| {
                 Impossible::new(
-                    format!("it has {MARK}, which needs generated capture"),
-                    format!("run \"select pgq.capture_table({})\" to do without", arguments.join(", ")),
+                    "it has --capture-failure=mark, which needs generated capture",
+                    "give --capture-failure=fail as well, or leave --trigger-form out",
                 )
             }));
+        } else if !wish.wants_generated() {
+            return Ok(None);
         }
         match self.function.as_deref() {
             Some(function @ ("sqltriga" | "jsontriga")) => Ok(Some(Impossible::new(
@@ -258,9 +281,8 @@ async fn renew_generic(tx: &Transaction<'_>, dest: &str, current: &Current) -> R
 
 /// The arguments of a trigger made with these options.
 fn trigger_arguments(queue: &str, options: &[String]) -> Vec<String> {
-    let ours = |o: &&String| {
-        !["trigger=", "tgflags=", "form=", "capture_failure="].iter().any(|prefix| o.starts_with(prefix))
-    };
+    let ours =
+        |o: &&String| !["trigger=", "tgflags=", "form=", FAILURE].iter().any(|prefix| o.starts_with(prefix));
     std::iter::once(queue.to_owned()).chain(options.iter().filter(ours).cloned()).collect()
 }
 

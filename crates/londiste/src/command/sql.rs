@@ -146,14 +146,14 @@ pub const RENEW_GENERIC: &str = "select pgq._capture_triggers(pg_catalog.to_regc
 pub const WHY_NOT_GENERATED: &str = "select w.reason, w.remedy \
      from pg_catalog.pg_class c cross join pgq._trigger_options($2::text[]) o \
      cross join lateral (values \
-        (1, c.relkind = 'p', 'it is partitioned', 'leave --trigger-form out, or replicate its partitions in its place'), \
+        (1, c.relkind = 'p', 'it is partitioned', 'leave $OPTION out, or replicate its partitions in its place'), \
         (2, exists (select from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped \
                        and pg_catalog.starts_with(a.attname, '_pgq_ev_')), \
-            'it has columns named _pgq_ev_*', 'leave --trigger-form out, or rename these columns'), \
+            'it has columns named _pgq_ev_*', 'leave $OPTION out, or rename these columns'), \
         (3, true, pg_catalog.format('its trigger has arguments that only a generic one understands: %s', \
             pg_catalog.array_to_string(array(select w from pg_catalog.unnest($2::text[]) with ordinality u (w, nr) \
                  where nr > 1 and w !~ '^(ignore|pkey)=' and w <> 'backup' order by nr), ', ')), \
-            'leave --trigger-form out, or remove the table and add it again without them (remove-table, add-table)')) w (nr, so, reason, remedy) \
+            'leave $OPTION out, or remove the table and add it again without them (remove-table, add-table)')) w (nr, so, reason, remedy) \
      where c.oid = pg_catalog.to_regclass(pgq.quote_fqname($1::text)) and not pgq._capture_possible(c.oid, $2::text[]) and w.so \
      order by w.nr limit 1";
 

@@ -77,6 +77,18 @@ async fn a_table_is_captured_in_the_form_that_was_asked_for() -> Result<()> {
     root.sql("alter table a drop constraint a_pkey; insert into a values (1, 'x'); update a set v = 'z'")?;
     root.run(&["tables", "--verbose"]).await?.fails(1, &["Update/Delete on table without pkey", "resync"]);
     root.sql("alter table a add primary key (id)")?;
+    // A change of that alone does not forget in silence what was lost.
+    root.run(&["refresh-trigger", "a", "--capture-failure=fail"])
+        .await?
+        .says(&["Capture begins again", "resync"]);
+    assert_eq!(captured(&root)?, "statement fail public.a");
+    root.run(&["refresh-trigger", "a", "--capture-failure=mark"])
+        .await?
+        .says(&["Capture written anew, what it cannot capture succeeds now, and marks the table: public.a"]);
+    assert_eq!(captured(&root)?, "statement mark public.a");
+    root.sql(
+        "alter table a drop constraint a_pkey; update a set v = 'zz'; alter table a add primary key (id)",
+    )?;
     root.run(&["refresh-trigger", "a"]).await?.says(&["Capture begins again"]);
     root.run(&["tables", "--verbose"]).await?.ok();
 
@@ -94,6 +106,9 @@ async fn a_table_is_captured_in_the_form_that_was_asked_for() -> Result<()> {
     leaf.run(&["refresh-trigger", "a", "--trigger-form=statement"])
         .await?
         .fails(1, &["--trigger-form=statement", "\"n2\"", "is a leaf", "of the root"]);
+    leaf.run(&["refresh-trigger", "a", "--capture-failure=mark"])
+        .await?
+        .fails(1, &["--capture-failure=mark is not possible on node \"n2\"", "is a leaf"]);
     leaf.run(&["refresh-trigger", "a"]).await?.says(&["captures nothing"]);
     Ok(())
 }
@@ -173,12 +188,52 @@ async fn a_form_that_a_table_cannot_have_is_refused_by_name() -> Result<()> {
     ]);
     assert_eq!(captured(&root)?, as_added);
 
-    // Generic triggers cannot mark; the hint is what makes one without.
-    let outcome = root.run(&["refresh-trigger", "j_mark", "--trigger-form=generic"]).await?;
-    let command = "select pgq.capture_table('q', 'public.j_mark', 'trigger=_londiste_q', 'tgflags=IUD', 'form=generic')";
-    outcome.fails(1, &["table public.j_mark: it has capture_failure=mark", command]);
-    root.sql(command)?;
+    // Generic triggers cannot mark.
+    root.run(&["refresh-trigger", "j_mark", "--trigger-form=generic"]).await?.fails(
+        1,
+        &[
+            "table public.j_mark: it has --capture-failure=mark",
+            "give --capture-failure=fail as well, or leave --trigger-form out",
+        ],
+    );
+    root.run(&["refresh-trigger", "a_plain", "--trigger-form=generic", "--capture-failure=mark"])
+        .await?
+        .fails(
+            1,
+            &[
+                "--trigger-form=generic --capture-failure=mark is not possible for table public.a_plain",
+                "nothing of that was changed",
+            ],
+        );
+    assert_eq!(captured(&root)?, as_added);
+    root.run(&["refresh-trigger", "j_mark", "--trigger-form=generic", "--capture-failure=fail"])
+        .await?
+        .says(&["Capture is generic now: public.j_mark"]);
     assert_eq!(captured(&root)?, as_added.replace("row mark public.j_mark", "logutriga public.j_mark"));
+    // With what is generated again, they can.
+    let marks: Vec<String> = generic.map(|text| text.replace("--trigger-form", "--capture-failure")).to_vec();
+    let marks: Vec<&str> = marks.iter().map(String::as_str).collect();
+    root.run(&["refresh-trigger", "--all", "--capture-failure=mark"]).await?.fails(
+        1,
+        &[&["--capture-failure=mark is not possible for table", "5 other tables are done"][..], &marks]
+            .concat(),
+    );
+    assert_eq!(captured(&root)?, as_added.replace(" fail ", " mark "));
+    root.run(&[
+        "refresh-trigger",
+        "a_plain",
+        "g_ignore",
+        "z_plain",
+        "i_inserts",
+        "b_part",
+        "--capture-failure=fail",
+    ])
+    .await?
+    .says(&[
+        "Capture written anew, what it cannot capture fails now: public.g_ignore",
+        "stays generic, nothing to do: public.b_part",
+    ]);
+    assert_eq!(captured(&root)?, as_added);
 
     // A table that somebody keeps locked ends the command; what it was not possible for is told all the same.
     let mut holder = root.db.connect().await?;
