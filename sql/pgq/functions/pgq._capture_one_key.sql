@@ -65,7 +65,8 @@ when unique_violation then
         hint = format('Changes of table %s are captured, and events tell its rows by this key: no two may have it when a statement has ended, though it is deferrable. '
                       'Delete the one before the other is inserted.', tg_relid::regclass);
 end;
-$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
+-- planned for each row, as it would be otherwise, the look at catalogs takes three times as long
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set plan_cache_mode = force_generic_plan;
 
 create or replace function pgq._capture_key(i_table oid, i_args text[])
 returns text[] as $$
@@ -73,12 +74,14 @@ returns text[] as $$
 --
 -- Parameters:
 --      i_args      - of the trigger that captures: queue, options
-    select coalesce((select array(select btrim(k) from unnest(string_to_array(substr(a, 6), ',')) k)
+begin
+    return coalesce((select array(select btrim(k) from unnest(string_to_array(substr(a, 6), ',')) k)
                        from unnest(i_args) with ordinality u (a, nr) where starts_with(a, 'pkey=') order by nr desc limit 1),
                     (select array_agg(a.attname::text)
                        from pg_index x join pg_attribute a on a.attrelid = x.indrelid and a.attnum = any (x.indkey::int2[])
                       where x.indrelid = i_table and x.indisprimary));
-$$ language sql stable set search_path = pg_catalog, pgq, pg_temp;
+end;
+$$ language plpgsql stable set search_path = pg_catalog, pgq, pg_temp;
 
 create or replace function pgq._capture_swappable(i_table oid, i_key text[])
 returns boolean as $$
