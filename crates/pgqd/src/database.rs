@@ -65,7 +65,8 @@ impl Database {
     pub async fn connect(&self) -> Result<Session> {
         let settings = self.settings();
         let connected = async {
-            let connection = settings.target(&self.name)?.connect("pgqd").await?;
+            let connection =
+                settings.target(&self.name)?.connect("pgqd").await.map_err(|error| self.explain(error))?;
             Ok(Session {
                 connection,
                 opened: Instant::now(),
@@ -74,6 +75,15 @@ impl Database {
             })
         };
         connected.await.inspect_err(|error: &Error| self.suspect(error))
+    }
+
+    /// A list that is separated otherwise is one name.
+    fn explain(&self, error: Error) -> Error {
+        if error.kind() == skytools::ErrorKind::NotFound && self.name.contains([' ', '\t', ';']) {
+            error.hint("Names in database_list are separated by commas.")
+        } else {
+            error
+        }
     }
 
     /// A broken connection or an unknown database may mean that the database was dropped: look soon.

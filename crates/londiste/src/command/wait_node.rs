@@ -26,6 +26,8 @@ pub enum Target {
 }
 
 const POLL: Duration = Duration::from_secs(1);
+/// After how many looks at the same position it is said what it waits for: a cascade without load moves within five.
+const STILL: u32 = 8;
 
 /// Runs the command.
 ///
@@ -63,14 +65,23 @@ pub async fn run(session: &Session, target: Target, args: &Args) -> Result<ExitC
 
 async fn wait(session: &Session, local: &Connection, tick: i64) -> Result<()> {
     tracing::info!("Waiting for tick > {tick}");
+    let (mut last, mut looks) = (None, 0);
     loop {
         let info = session.local_node(&**local).await?;
-        match info.worker_last_tick {
-            Some(reached) if reached > tick => {
-                tracing::info!("Got tick {reached}, exiting");
-                return Ok(());
-            }
-            _ => session.sleep(POLL).await?,
+        if let Some(reached) = info.worker_last_tick.filter(|reached| *reached > tick) {
+            tracing::info!("Got tick {reached}, exiting");
+            return Ok(());
         }
+        looks = if info.worker_last_tick == last { looks + 1 } else { 0 };
+        last = info.worker_last_tick;
+        if looks == STILL {
+            tracing::warn!(
+                "Node \"{}\" is still at tick {}: worker {} must run and reach its provider, and pgqd make ticks on the root",
+                info.node_name,
+                last.map_or_else(|| "none".to_owned(), |tick| tick.to_string()),
+                info.worker_name.as_deref().unwrap_or("(none)")
+            );
+        }
+        session.sleep(POLL).await?;
     }
 }

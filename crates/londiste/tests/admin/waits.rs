@@ -29,6 +29,8 @@ async fn a_wait_ends_with_a_signal() -> Result<()> {
     let (_root, leaf) = pair().await?;
     let mut waiting = leaf.spawn(&["wait-root"])?.start()?;
     waiting.wait_for_output("Waiting for tick > 1", LIMIT).await?;
+    // Nothing moves here: it says what has to run.
+    waiting.wait_for_output("is still at tick 1: worker w_leaf must run", LIMIT).await?;
     waiting.signal(Signal::SIGINT)?;
     assert_eq!(waiting.wait(LIMIT).await?.code(), Some(1), "{}", waiting.output());
     // The pidfile went with it.

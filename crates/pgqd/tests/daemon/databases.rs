@@ -64,12 +64,13 @@ async fn a_list_is_obeyed_and_a_reload_reads_everything() -> Result<()> {
     is_ticked(&one, "a", "q").await?;
     assert!(!daemon.process.stderr().contains("[b]"));
 
-    daemon.configure(&format!("{}database_list = b, nosuch\n", base(&one)))?;
+    daemon.configure(&format!("{}database_list = b, no such\n", base(&one)))?;
     daemon.process.signal(Signal::SIGHUP)?;
     is_ticked(&one, "b", "q").await?;
     daemon.says("Unregister database: [a]").await?;
     // One that does not exist is told, and is nobody else's trouble.
-    daemon.says("nosuch").await?;
+    daemon.says("database \"no such\" does not exist").await?;
+    daemon.says("Names in database_list are separated by commas").await?;
     is_ticked(&one, "b", "q").await?;
 
     // A file with a mistake changes nothing.
