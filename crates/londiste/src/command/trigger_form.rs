@@ -79,7 +79,10 @@ impl Impossible {
         };
         let remedy = error.hint_text().unwrap_or("leave $OPTION out");
         let mut letters = remedy.trim_end_matches('.').chars();
-        let remedy = letters.next().map_or_else(String::new, |c| c.to_lowercase().chain(letters).collect());
+        let remedy: String =
+            letters.next().map_or_else(String::new, |c| c.to_lowercase().chain(letters).collect());
+        // as this command has it
+        let remedy = remedy.replace(" form=", " --trigger-form=");
         Ok(Impossible { reason, remedy })
     }
 }

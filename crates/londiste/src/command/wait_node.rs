@@ -26,7 +26,7 @@ pub enum Target {
 }
 
 const POLL: Duration = Duration::from_secs(1);
-/// After how many looks at the same position it is said what it waits for: a cascade without load moves within five.
+/// After how many looks at the same position it is said what it waits for: with the tick that was asked for it moves within three.
 const STILL: u32 = 8;
 
 /// Runs the command.
@@ -44,8 +44,9 @@ pub async fn run(session: &Session, target: Target, args: &Args) -> Result<ExitC
     let (name, tick) = match target {
         Target::Root => {
             tracing::info!("Finding root node");
-            let (_, root) = session.find_root(session.local().await?).await?;
+            let (connection, root) = session.find_root(session.local().await?).await?;
             tracing::info!("Root is {}", root.node_name);
+            ask_for_tick(session, &connection).await;
             (root.node_name, root.worker_last_tick)
         }
         Target::Provider => {
@@ -54,6 +55,9 @@ pub async fn run(session: &Session, target: Target, args: &Args) -> Result<ExitC
             let location = info.provider_location.as_deref().unwrap_or_default();
             let provider = session.remote(location, &format!("node \"{name}\"")).await?;
             let provider_info = session.local_node(&*provider).await?;
+            if provider_info.node_type == NodeType::Root {
+                ask_for_tick(session, &provider).await;
+            }
             (provider_info.node_name, provider_info.worker_last_tick)
         }
     };
@@ -61,6 +65,13 @@ pub async fn run(session: &Session, target: Target, args: &Args) -> Result<ExitC
         tick.ok_or_else(|| Error::state(format!("node \"{name}\" has no worker position to wait for")))?;
     wait(session, &local, tick).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Has the next tick made soon: without events it would take as long as `ticker_idle_period`. Whoever may not ask waits that long.
+async fn ask_for_tick(session: &Session, root: &Connection) {
+    if let Err(error) = pgq::queue::force_tick(&**root, session.queue()).await {
+        tracing::info!("The root was not asked for a tick, so this may take a minute: {}", error.chain());
+    }
 }
 
 async fn wait(session: &Session, local: &Connection, tick: i64) -> Result<()> {

@@ -156,7 +156,7 @@ async fn a_form_that_a_table_cannot_have_is_refused_by_name() -> Result<()> {
         "--trigger-form=statement is not possible for table",
         "table public.g_ignore: form=statement is not possible with ignore= and backup",
         "table public.i_inserts: form=statement captures all operations",
-        "public.g_ignore, public.i_inserts: use form=row",
+        "public.g_ignore, public.i_inserts: use --trigger-form=row",
         "3 other tables are done",
     ];
     root.run(&["refresh-trigger", "--all", "--trigger-form=statement"])
