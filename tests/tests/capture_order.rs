@@ -220,3 +220,36 @@ async fn a_row_of_a_younger_transaction_is_not_ones_own() -> Result<()> {
     }
     Ok(())
 }
+
+/// What a client's own statement changes is logged, also where the server is told to add its parameters to the context of errors: what stands inside of
+/// another statement is told by that.
+#[tokio::test]
+async fn a_statement_with_parameters_is_the_clients_own() -> Result<()> {
+    let db = testkit::database().await?;
+    let mut client = db.connect().await?;
+    client
+        .batch_execute(
+            "create table t (id int primary key deferrable, v text); select pgq.create_queue('q'); select pgq.capture_table('q', 't');
+             create function inside(text) returns int language plpgsql as $$ begin execute $1; return 1; end $$;
+             create function context(text) returns text language plpgsql as $$ declare _c text; begin get diagnostics _c = pg_context; return _c; end $$;
+             set log_parameter_max_length_on_error = -1",
+        )
+        .await?;
+    let tx = client.transaction().await?;
+    let context: String = tx.query_one("select context($1)", &[&"x"]).await?.get(0);
+    ensure!(context.contains("unnamed portal with parameters: "), "not what is to be tested: {context}");
+    tx.execute("insert into t values ($1, $2)", &[&1, &"a"]).await?;
+    tx.execute("update t set v = $1", &[&"b\nSQL statement \"x\""]).await?;
+    tx.execute("delete from t where v like $1", &[&"b%"]).await?;
+    tx.execute("insert into t values ($1, $2)", &[&1, &"c"]).await?;
+    let inside =
+        tx.query("select inside($1)", &[&"update t set v = 'portal \"x\" with parameters: $1'"]).await;
+    let error =
+        inside.err().and_then(|e| e.as_db_error().map(|e| e.message().to_owned())).unwrap_or_default();
+    ensure!(
+        error.contains("is changed inside of a function or trigger, and its key is deferrable"),
+        "{error}"
+    );
+    tx.rollback().await?;
+    Ok(())
+}

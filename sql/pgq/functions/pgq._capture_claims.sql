@@ -11,6 +11,29 @@ begin
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
 
+create or replace function pgq._capture_uniqueness(i_table oid)
+returns text[] as $$
+-- The same with what they are, for comparing: OID:deferrable:definition.  A definition has the names that columns have now; an index keeps its OID when it becomes
+-- that of a deferrable constraint.
+begin
+    return array(select concat(x.indexrelid, ':', case when not x.indimmediate then 'deferrable' end, ':', md5(pg_get_indexdef(x.indexrelid)))
+                   from pg_index x
+                  where x.indrelid = i_table and (x.indisunique or x.indisexclusion) and x.indislive
+                  order by x.indexrelid);
+end;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
+
+create or replace function pgq._capture_never_null(i_table oid)
+returns text[] as $$
+-- Columns that hold no null as long as the primary key is there.  NOT NULL may be dropped, and be NOT VALID.
+    select array(select a.attname::text
+                   from pg_index x
+                        cross join lateral unnest(x.indkey::int2[]) with ordinality k (attnum, nr)
+                        join pg_attribute a on a.attrelid = x.indrelid and a.attnum = k.attnum
+                  where x.indrelid = i_table and x.indisprimary and k.nr <= x.indnkeyatts
+                  order by k.nr);
+$$ language sql stable set search_path = pg_catalog, pgq, pg_temp;
+
 create or replace function pgq._capture_primary_key(i_table oid)
 returns oid as $$
 -- The index of the primary key; null if there is none.
@@ -57,7 +80,8 @@ returns name as $$
 -- Another trigger that could spoil what capture logs: a BEFORE trigger that fires behind capture's own, and could still change or keep back the change that
 -- was logged; or one whose WHEN clause is asked before that which draws the number, and could change other rows.
 --
--- In a transaction with an old snapshot it does not see a trigger that is younger: pgq._capture_planned().
+-- In a transaction with an old snapshot it does not see a trigger that is younger: pgq._capture_planned().  Those of a partitioned table are internal on its parts
+-- before PostgreSQL 15; what is internal otherwise is neither.
 --
 -- Returns:
 --      the last one; null if there is none, as should be
@@ -68,7 +92,7 @@ begin
            join pg_trigger own on own.tgrelid = t.tgrelid
            join pg_proc f on f.oid = own.tgfoid and f.proname = i_function and f.pronamespace = 'pgq'::regnamespace
            join pg_proc p on p.oid = t.tgfoid
-     where t.tgrelid = i_table and not t.tgisinternal and t.tgenabled <> 'D'
+     where t.tgrelid = i_table and t.tgenabled <> 'D'
        and (own.tgtype & 3 = 3 and own.tgname < t.tgname and t.tgtype & 3 = 3 and t.tgtype & 24 <> 0 and i_function ~ '^_capture_'
             or own.tgtype & 3 = 1 and own.tgqual is not null and t.tgname < own.tgname and t.tgtype & 3 = 1 and t.tgtype & 24 <> 0 and t.tgqual is not null)
        -- capture for another queue changes nothing

@@ -45,6 +45,9 @@ declare
     _sep text := '';
     _chars text := '';
     _nullable boolean := false;
+    _never_null constant text[] := pgq._capture_never_null(i_table);
+    _present text[] := '{}';
+    _whole text;
     _char text;
     -- in the order in which they have to be encoded
     _usual constant text[] := '{%,+," ",&,=,:,",",/,"\"","{","}",[,],\\,(,),@,!,?,;,''}'::text[] || E'\n'::text;
@@ -89,6 +92,9 @@ begin
             _chars := _chars || case _c.kind when 't' then '%+ &=:,/@"()!?;' || '''' || E'\n' when 'c' then '%+ &=/:",{}' else '%+ &=:,{}"()' end;
         end if;
         _sep := '&';
+        if _c.present and _c.name <> all (_never_null) then
+            _present := _present || _value;
+        end if;
         if _c.kind in ('t', 'c', 'x') or _quick and _json then
             _checked := _checked || _value;
         end if;
@@ -151,12 +157,20 @@ begin
                  else format('pg_catalog.strpos(%s, E''\x01'') operator(pg_catalog.=) 0', _text) end,
             _call);
     end if;
-    if _sizes <> '' or _packed <> '' then
+    -- a NOT NULL may be gone
+    select string_agg('pg_catalog.num_nulls(' || p.piece || ') operator(pg_catalog.=) 0', ' and ' order by p.nr) into _whole
+      from (select min(u.nr) as nr, string_agg(u.v, ', ' order by u.nr) as piece
+              from unnest(_present) with ordinality u (v, nr)
+             group by (u.nr - 1) / 90) p;
+    if _sizes <> '' or _packed <> '' or _whole is not null then
         -- before its text is looked at; what may be compressed is no more than ten times as large, unless it repeats itself
         _call := format('case when %s then %s end',
-            case when _quick and i_row in ('new', 'old') then format('pg_catalog.pg_column_size(%s) operator(pg_catalog.<) 1000000', i_row)
-                 else format('greatest(0%s) operator(pg_catalog.<) 1000000', _sizes)
-                      || case when _packed <> '' then format(' and greatest(0%s) operator(pg_catalog.<) 100000', _packed) else '' end end,
+            concat_ws(' and ',
+                case when _sizes = '' and _packed = '' then null
+                     when _quick and i_row in ('new', 'old') then format('pg_catalog.pg_column_size(%s) operator(pg_catalog.<) 1000000', i_row)
+                     else format('greatest(0%s) operator(pg_catalog.<) 1000000', _sizes)
+                          || case when _packed <> '' then format(' and greatest(0%s) operator(pg_catalog.<) 100000', _packed) else '' end end,
+                _whole),
             _call);
     end if;
     return _call;

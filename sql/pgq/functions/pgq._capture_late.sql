@@ -86,14 +86,16 @@ begin
 end;
 $$ language plpgsql immutable set search_path = pg_catalog, pgq, pg_temp;
 
-create or replace function pgq._capture_looked(i_function name, i_table regclass, i_planned text, i_uniques oid[])
-returns boolean as $$
+create or replace function pgq._capture_looked(i_function name, i_table regclass, i_planned text, i_columns text[], i_present text[], i_uniques text[])
+returns int4 as $$
 -- Whether a later transaction than the one that code was planned in, and not with the same snapshot, has found the table to be what the code takes it for.  Changes since then
 -- would have made the plan anew.
 --
 -- Parameters:
 --      i_planned   - what pgq._capture_planned() returned
---      i_uniques   - its unique indexes
+--      others      - those of pgq._capture_intact()
+-- Returns:
+--      0 it has;  -2 it is altered;  -5 nobody knows
 declare
     _secret text;
     _setting text;
@@ -102,12 +104,16 @@ begin
     select s.secret into _secret from pgq.capture_secret s;
     _setting := pgq._capture_kept(_secret, concat('looked', i_function));
     if current_setting(_setting, true) = i_planned then
-        return true;
-    elsif not pg_visible_in_snapshot(i_planned::xid8, pg_current_snapshot()) or pgq._capture_unique_indexes(i_table) <> i_uniques or pgq._capture_follower(i_table, i_function) is not null then
-        return false;
+        return 0;
+    elsif not pg_visible_in_snapshot(i_planned::xid8, pg_current_snapshot()) then
+        return -5;
+    elsif pgq._capture_uniqueness(i_table) <> i_uniques or not pgq._capture_same_columns(i_table, i_columns, i_present) then
+        return -2;
+    elsif pgq._capture_follower(i_table, i_function) is not null then
+        return -5;
     end if;
     _done := set_config(_setting, i_planned, false);
-    return true;
+    return 0;
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
 

@@ -16,7 +16,7 @@ returns trigger as $$
 -- be sure of that.
 --
 -- Errors:
---      unique_violation
+--      unique_violation, exclusion_violation
 --      insufficient_privilege: no USAGE of the schema
 --      feature_not_supported: another constraint has the name; nothing checks it
 --      serialization_failure: altered after the snapshot was taken
@@ -37,7 +37,7 @@ begin
     for _schema, _name in
         select n.nspname, o.conname
           from pg_constraint o join pg_namespace n on n.oid = o.connamespace
-         where o.conrelid = tg_relid and o.contype in ('p', 'u') and o.condeferrable
+         where o.conrelid = tg_relid and o.contype in ('p', 'u', 'x') and o.condeferrable
            and _key @> array(select a.attname::text from pg_attribute a where a.attrelid = tg_relid and a.attnum = any (o.conkey))
     loop
         if not has_schema_privilege(_schema, 'usage') then
@@ -58,9 +58,9 @@ when undefined_object then
     -- only a transaction whose snapshot is older sees the constraint
     raise serialization_failure using
         message = format('table %s was altered after the snapshot of this transaction was taken', tg_relid::regclass), hint = 'Run the transaction again.';
-when unique_violation then
+when unique_violation or exclusion_violation then
     get stacked diagnostics _message = message_text, _detail = pg_exception_detail;
-    raise unique_violation using
+    raise exception using errcode = sqlstate,
         message = _message, detail = _detail, schema = tg_table_schema, table = tg_table_name, constraint = _name,
         hint = format('Changes of table %s are captured, and events tell its rows by this key: no two may have it when a statement has ended, though it is deferrable. '
                       'Delete the one before the other is inserted.', tg_relid::regclass);
@@ -77,9 +77,7 @@ returns text[] as $$
 begin
     return coalesce((select array(select btrim(k) from unnest(string_to_array(substr(a, 6), ',')) k)
                        from unnest(i_args) with ordinality u (a, nr) where starts_with(a, 'pkey=') order by nr desc limit 1),
-                    (select array_agg(a.attname::text)
-                       from pg_index x join pg_attribute a on a.attrelid = x.indrelid and a.attnum = any (x.indkey::int2[])
-                      where x.indrelid = i_table and x.indisprimary));
+                    nullif(pgq._capture_never_null(i_table), '{}'));
 end;
 $$ language plpgsql stable set search_path = pg_catalog, pgq, pg_temp;
 
@@ -92,7 +90,8 @@ returns boolean as $$
     with unique_index as (
         select x.indimmediate
           from pg_index x
-         where x.indrelid = i_table and x.indisunique and x.indisvalid and x.indpred is null and x.indexprs is null
+         -- another exclusion constraint may let two rows have it
+         where x.indrelid = i_table and (x.indisunique or x.indisexclusion and not x.indimmediate) and x.indisvalid and x.indpred is null and x.indexprs is null
            -- columns that are only included in it do not count
            and i_key @> array(select a.attname::text from unnest(x.indkey::int2[]) with ordinality k (attnum, nr)
                                      join pg_attribute a on a.attrelid = i_table and a.attnum = k.attnum
@@ -101,14 +100,32 @@ returns boolean as $$
     select coalesce(not bool_or(u.indimmediate), false) from unique_index u;
 $$ language sql stable set search_path = pg_catalog, pgq, pg_temp;
 
-create or replace function pgq._capture_key_checked(i_table oid)
+create or replace function pgq._capture_key_checked(i_table oid, i_function name)
 returns boolean as $$
--- Whether a trigger of a table has its key checked.
+-- Whether triggers of a table have its key checked before those that log inserts by a function.
+--
+-- While the constraint is not deferred it is checked by a trigger of its own, which must come before, too.
 begin
-    return exists (select 1 from pg_trigger t
-                    where t.tgrelid = i_table and t.tgfoid = 'pgq._capture_one_key()'::regprocedure and t.tgtype = 5 and t.tgenabled in ('O', 'A') and t.tgqual is null);
+    return exists (
+        select 1
+          from pg_trigger own join pg_proc f on f.oid = own.tgfoid and f.proname = i_function and f.pronamespace = 'pgq'::regnamespace
+         where own.tgrelid = i_table and own.tgtype & 7 = 5 and own.tgenabled <> 'D'
+        having count(*) > 0
+           and bool_and(own.tgname > pgq._capture_constraint_triggers()
+                        and exists (select 1 from pg_trigger t
+                                     where t.tgrelid = i_table and t.tgfoid = 'pgq._capture_one_key()'::regprocedure and t.tgtype = 5 and t.tgqual is null
+                                       and t.tgname < own.tgname and t.tgargs = own.tgargs
+                                       and (t.tgenabled = 'A' or t.tgenabled = 'O' and own.tgenabled = 'O')
+                                       -- an old snapshot shows one that was dropped or disabled since
+                                       and (t.xmax = '0'::xid or pgq._capture_xid_status(t.xmax) is distinct from 'committed'))));
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
+
+create or replace function pgq._capture_constraint_triggers()
+returns name as $$
+-- What no name of a trigger sorts behind by which PostgreSQL checks a DEFERRABLE constraint: PK_ConstraintTrigger_N, Unique_ConstraintTrigger_N.
+    select 'Unique_ConstraintTrigger_~'::name;
+$$ language sql immutable set search_path = pg_catalog, pgq, pg_temp;
 
 create or replace function pgq._capture_unchecked()
 returns text as $$
@@ -126,8 +143,8 @@ declare
     _context text;
 begin
     get diagnostics _context = pg_context;
-    -- this function and its caller: the client's own statement finds all inserts logged
-    return split_part(_context, chr(10), 3) <> '' and pgq._capture_own(i_xmin);
+    -- this function and its caller: the client's own statement finds all inserts logged.  log_parameter_max_length_on_error adds one about it.
+    return split_part(_context, chr(10), 3) !~ '^((unnamed portal|portal ".*") with parameters: .*)?$' and pgq._capture_own(i_xmin);
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
 
@@ -136,18 +153,38 @@ returns boolean as $$
 -- Whether a row that is locked was written by this transaction.
 --
 -- Numbers of transactions that others have begun later are younger, too; but those have ended, or it would not be locked.
+begin
+    return pgq._capture_full_xid(i_xmin) >= pg_current_xact_id()::text::int8 and pgq._capture_xid_status(i_xmin) = 'in progress';
+end;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
+
+create or replace function pgq._capture_full_xid(i_xid xid)
+returns int8 as $$
+-- Number of a transaction with its epoch: the one nearest to this transaction's.
 declare
     _current int8 := pg_current_xact_id()::text::int8;
-    _distance int8 := i_xmin::text::int8 - (_current & 4294967295);
+    _distance int8 := i_xid::text::int8 - (_current & 4294967295);
 begin
     if _distance < -2147483648 then
         _distance := _distance + 4294967296;
     elsif _distance > 2147483648 then
         _distance := _distance - 4294967296;
     end if;
-    return _distance >= 0 and pg_xact_status((_current + _distance)::text::xid8) = 'in progress';
+    return _current + _distance;
+end;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
+
+create or replace function pgq._capture_xid_status(i_xid xid)
+returns text as $$
+-- What pg_xact_status() says of a transaction; null for none, for one long ago, and for one that is still to come (a frozen row, older than numbers go).
+declare
+    _xid int8 := pgq._capture_full_xid(i_xid);
+begin
+    if _xid < 3 or i_xid = '0'::xid then
+        return null;
+    end if;
+    return pg_xact_status(_xid::text::xid8);
 exception when invalid_parameter_value then
-    -- still to come: the row is frozen, and older than numbers go
-    return false;
+    return null;
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;

@@ -10,12 +10,13 @@ declare
 begin
     -- the plan is seen through the snapshot, its name too; a regclass is written from the system cache
     if _p.rel_name is null or not pgq._capture_intact(i_table, format('%I.%I', _p.rel_schema, _p.rel_name), _p.last_attnum, _p.key_index, _p.identity_index, _p.key_names,
-                               array(select k.name from pgq._capture_columns(i_table, '{}') k order by k.nr), _p.types,
-                               pgq._capture_unique_indexes(i_table), coalesce(pg_partition_root(i_table)::oid, 0)) then
+                               array(select k.name from pgq._capture_columns(i_table, '{}') k order by k.nr), _p.types, '{}',
+                               pgq._capture_uniqueness(i_table), array(select a.relid::oid from pg_partition_ancestors(i_table) a)) then
         raise serialization_failure using
             message = format('table %s was altered after the snapshot of this transaction was taken', i_table::regclass),
             hint = 'Run the transaction again.';
     end if;
+    perform pgq._capture_unaltered(i_table);
     if i_op <> 'INSERT' and not _p.has_key then
         raise exception 'Update/Delete on table without pkey'
             using errcode = 'object_not_in_prerequisite_state', detail = 'Table: ' || i_table::regclass,
@@ -37,7 +38,7 @@ returns void as $$
 --      i_numbers   - of the event, or of the delete and the insert of a changed key; null for the next ones
 --
 -- Errors:
---      those of pgq._capture_plan; what is not possible with a deferrable key; a row larger than 1 GB
+--      those of pgq._capture_plan and pgq._capture_null_refused; what is not possible with a deferrable key; a row larger than 1 GB
 declare
     _o record := pgq._trigger_options(i_queue || i_options);
     _p pgq.trigger_plan%rowtype := pgq._capture_plan(i_queue, i_options, i_table, i_op);
@@ -49,9 +50,10 @@ declare
     _key_changed boolean := false;
     _ignored_changed boolean;
     _same_key text;
+    _null_key text;
 begin
     _same_key := coalesce((
-        select string_agg(format('format(''%%s'', ($1).%1$I) collate "C" = format(''%%s'', ($2).%1$I)', c), ' and ')
+        select string_agg(format('format(''%%s'', ($1).%1$I) collate "C" = format(''%%s'', ($2).%1$I) and (($1).%1$I is distinct from null) = (($2).%1$I is distinct from null)', c), ' and ')
           from unnest(_p.cols, _p.is_key) u (c, is_key) where is_key), 'true');
     begin
         if i_op <> 'DELETE' then
@@ -63,6 +65,13 @@ begin
     exception when program_limit_exceeded or internal_error or out_of_memory then
         perform pgq._capture_too_large(i_table, sqlerrm);
     end;
+    _null_key := pgq._capture_null_key(i_table, array(select c from unnest(_p.cols, _p.is_key) u (c, is_key) where is_key), '($1)');
+    if i_op <> 'INSERT' and _null_key is not null then
+        execute 'select ' || _null_key into _key_changed using i_old;
+        if _key_changed then
+            perform pgq._capture_null_refused(i_table);
+        end if;
+    end if;
     if i_op = 'UPDATE' then
         execute 'select not (' || _same_key || ')'
            into _key_changed using i_new, i_old;
@@ -83,7 +92,7 @@ begin
             using errcode = 'feature_not_supported', detail = 'Table: ' || i_table::regclass,
                   hint = 'A deferrable key may be exchanged between rows, which no order of events can repeat. '
                          'Make it NOT DEFERRABLE, or delete and insert.';
-    elsif i_op = 'INSERT' and not pgq._capture_key_checked(i_table) then
+    elsif i_op = 'INSERT' and not pgq._capture_key_checked(i_table, i_function) then
         raise exception '%', pgq._capture_unchecked()
             using errcode = 'object_not_in_prerequisite_state', detail = 'Table: ' || i_table::regclass,
                   hint = 'Run: skytools londiste INI refresh-trigger TABLE (or pgq.capture_table(queue, table)), or make the key NOT DEFERRABLE.';

@@ -25,6 +25,8 @@ declare
     _op text;
     _same text;
     _refuse text := '';
+    _null_key text;
+    _pending text;
     _careful_update text := '';
     _leave text;
     _code text;
@@ -34,15 +36,26 @@ begin
     _leave := pgq._capture_leave(_w.needs);
     _same := concat_ws(' and ', coalesce(_w.same_key, 'true'), _w.same_claims);
 
+    -- a row whose insert is still to be written; when this code was written the key may not have been deferrable
+    _pending := format($code$if pg_catalog.age(old.xmin) operator(pg_catalog.<=) 0 and %spgq._capture_pending(old.xmin) then
+            %s
+        end if;
+        $code$,
+        case when _w.swappable then '(_state operator(pg_catalog.<>) -2 or pgq._capture_swappable(tg_relid, pgq._capture_key(tg_relid, tg_argv))) and '
+             else format('_state operator(pg_catalog.=) -2 and pgq._capture_key_checked(tg_relid, %L) and pgq._capture_swappable(tg_relid, pgq._capture_key(tg_relid, tg_argv)) and ',
+                         i_capture.function_name) end,
+        pgq._capture_refuse(i_capture, '$LEAVE', 'a row that this transaction has written is changed inside of a function or trigger, and its key is deferrable', 'feature_not_supported',
+                            'Table: ' || i_table::regclass, 'Its insert may not be logged yet, and another row may have its key. Make the key NOT DEFERRABLE, or change the row in a statement of the client.'));
     -- for the order of what is captured: pgq._capture_triggers()
     if i_capture.operations = 'ID' then
         _rows := format($code$
     if tg_op operator(pg_catalog.=) 'UPDATE' then
-        if pg_catalog.age(old.xmin) operator(pg_catalog.<=) 0 and pgq._capture_first(%L, tg_relid, old.ctid, %s) then
+        %sif pg_catalog.age(old.xmin) operator(pg_catalog.<=) 0 and pgq._capture_first(%L, tg_relid, old.ctid, %s) then
             null;
         end if;
         return new;
-    end if;$code$, i_capture.function_name, _w.sequence);
+    end if;$code$, replace(_pending, 'if pg_catalog.age', 'if _state operator(pg_catalog.<>) -1 and pg_catalog.age'), i_capture.function_name, _w.sequence);
+        _rows := replace(_rows, '$LEAVE', 'return new;');
     end if;
     -- the usual row: one block for each operation
     foreach _op in array '{INSERT,UPDATE,DELETE}'::text[] loop
@@ -57,6 +70,12 @@ begin
     if not _w.has_key then
         _refuse := pgq._capture_refuse(i_capture, _leave || ' exit slow;', 'Update/Delete on table without pkey',
             'object_not_in_prerequisite_state', 'Table: ' || i_table::regclass, 'Add a primary key, or give pkey=.');
+    end if;
+    _null_key := pgq._capture_null_key(i_table, _w.key_columns, 'old');
+    if _null_key is not null then
+        _refuse := case i_capture.failure when 'mark'
+                   then format('if %s then perform pgq._capture_lost(%L, ''the key of a row is null''); %s exit slow; end if;', _null_key, i_capture.function_name, _leave)
+                   else format('if %s then perform pgq._capture_null_refused(tg_relid); end if;', _null_key) end;
     end if;
     if _w.ignored <> '{}' or _w.backup then
         _careful_update := E'\n                _old_data := ' || pgq._capture_encode(i_table, _w.ignored, 'old', 'careful') || ';';
@@ -93,6 +112,9 @@ begin%4$s
     _nothing pg_catalog.bool;
     _numbers pg_catalog.int8[];
     begin
+    if _state operator(pg_catalog.=) -5 then
+        perform pgq._capture_unaltered(tg_relid);
+    end if;
     if _state operator(pg_catalog.=) -1 then
         exit slow;
     elsif tg_op operator(pg_catalog.=) 'INSERT' then%30$s
@@ -187,20 +209,17 @@ $code$,
         -- chain
         coalesce(pgq._capture_encode(i_table, _w.ignored, 'new', 'chain'), 'null'),
         case when _w.ignored <> '{}' or _w.backup or not _w.has_key then 'null'
-             else coalesce('case when ' || coalesce(_w.same_key, 'true') || ' then ' || pgq._capture_encode(i_table, _w.ignored, 'new', 'chain') || ' end', 'null') end,
-        case when _w.swappable or not _w.has_key then 'null' else coalesce(pgq._capture_encode(i_table, _w.ignored, 'old', 'chain'), 'null') end,
+             else coalesce('case when ' || concat_ws(' and ', coalesce(_w.same_key, 'true'), 'not ' || _null_key) || ' then ' || pgq._capture_encode(i_table, _w.ignored, 'new', 'chain') || ' end', 'null') end,
+        case when _w.swappable or not _w.has_key then 'null'
+             else coalesce(coalesce('case when not ' || _null_key || ' then ', '') || pgq._capture_encode(i_table, _w.ignored, 'old', 'chain')
+                           || case when _null_key is null then '' else ' end' end, 'null') end,
         -- with care
         pgq._capture_enter(_w.needs), _state,
         -- careful
         pgq._capture_encode(i_table, _w.ignored, 'new', 'careful'),
         _refuse, _careful_update,
         pgq._capture_encode(i_table, _w.ignored, 'old', 'careful'),
-        -- a row whose insert is still to be written; when this code was written the key may not have been deferrable
-        format(E'if pg_catalog.age(old.xmin) operator(pg_catalog.<=) 0 and %spgq._capture_pending(old.xmin) then\n            %s\n        end if;\n        ',
-               case when _w.swappable then '(_state operator(pg_catalog.<>) -2 or pgq._capture_swappable(tg_relid, pgq._capture_key(tg_relid, tg_argv))) and '
-                    else '_state operator(pg_catalog.=) -2 and pgq._capture_key_checked(tg_relid) and pgq._capture_swappable(tg_relid, pgq._capture_key(tg_relid, tg_argv)) and ' end,
-               pgq._capture_refuse(i_capture, 'exit slow;', 'a row that this transaction has written is changed inside of a function or trigger, and its key is deferrable', 'feature_not_supported',
-                      'Table: ' || i_table::regclass, 'Its insert may not be logged yet, and another row may have its key. Make the key NOT DEFERRABLE, or change the row in a statement of the client.')),
+        replace(_pending, '$LEAVE', 'exit slow;'),
         -- a row too large
         case i_capture.failure when 'mark'
              then format('perform pgq._capture_lost(%L, sqlerrm); %s exit slow;', i_capture.function_name, _leave)
@@ -216,7 +235,7 @@ $code$,
              else format('perform pgq._capture_not_last(tg_relid, %L);', i_capture.function_name) end,
         i_capture.function_name,
         case when _w.swappable
-             then format(E'\n        if not pgq._capture_key_checked(tg_relid) then\n            %s\n        end if;',
+             then format(E'\n        if not pgq._capture_key_checked(tg_relid, %L) then\n            %s\n        end if;', i_capture.function_name,
                          pgq._capture_refuse(i_capture, 'exit slow;', pgq._capture_unchecked(), 'object_not_in_prerequisite_state', 'Table: ' || i_table::regclass,
                                 'Run: skytools londiste INI refresh-trigger TABLE (or pgq.capture_table(queue, table)), or make the key NOT DEFERRABLE.'))
              else '' end);
@@ -244,8 +263,8 @@ begin
     end if;
     _when := case when i_op = 'INSERT'
                   then concat_ws(' and ', 'new.xmax operator(pg_catalog.=) ''0''::pg_catalog.xid',
-                                 case when i_words.swappable then 'pgq._capture_key_checked(tg_relid)' end)
-                  else concat_ws(' and ', case i_op when 'UPDATE' then i_same end,
+                                 case when i_words.swappable then format('pgq._capture_key_checked(tg_relid, %L)', i_capture.function_name) end)
+                  else concat_ws(' and ', case i_op when 'UPDATE' then i_same end, 'not ' || pgq._capture_null_key(i_table, i_words.key_columns, 'old'),
                                  -- of what is older than this transaction, nothing is still to be written
                                  format('(pg_catalog.age(old.xmin) operator(pg_catalog.>) 0%s)',
                                         -- and a row with a deferrable key must have been

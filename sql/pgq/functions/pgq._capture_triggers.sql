@@ -78,6 +78,9 @@ begin
         raise exception 'form=statement captures all operations, tgflags= is not possible' using errcode = 'feature_not_supported', hint = 'Use form=row.';
     elsif i_form = 'statement' and _deferrable then
         perform pgq._trigger_check_key(i_table, i_args, i_form);
+    elsif i_form = 'row' and _deferrable and i_operations ~ 'I' and i_trigger <= pgq._capture_constraint_triggers() then
+        raise exception 'the trigger of table % cannot be named %: its key is deferrable, and triggers of PostgreSQL that check it fire behind that', _name, quote_ident(i_trigger)
+            using errcode = 'feature_not_supported', hint = 'Give a name that begins with a small letter or _: trigger=NAME.';
     elsif octet_length(i_trigger) > _longest then
         raise exception 'form=% needs several triggers: the name % is too long for them', i_form, i_trigger
             using errcode = 'name_too_long', hint = format('Give a shorter one: trigger=NAME, at most %s bytes.', _longest);

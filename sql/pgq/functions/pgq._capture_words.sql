@@ -47,7 +47,7 @@ begin
     needs := array(select distinct n from pgq._capture_columns(i_table, ignored) k, unnest(k.needs) n where not k.ignored order by n);
     key_columns := array(select c from unnest(_p.cols, _p.is_key) u (c, is_key) where is_key);
     swappable := pgq._capture_swappable(i_table, key_columns);
-    select string_agg(pgq._capture_unchanged(a.atttypid, c.ident, true), ' and ' order by c.nr)
+    select string_agg(pgq._capture_unchanged(a.atttypid, c.ident, c.name = any (pgq._capture_never_null(i_table))), ' and ' order by c.nr)
       into same_key
       from pgq._capture_columns(i_table, '{}') c join pg_attribute a on a.attrelid = i_table and a.attname = c.name
      where c.name = any (key_columns);
@@ -69,7 +69,7 @@ returns text as $$
 -- SQL that is true where OLD and NEW have the same text in a column, and false where not.
 --
 -- Parameters:
---      i_present   - null and an empty text need not be told apart
+--      i_present   - it holds no null
     select case
         when i_present and i_type in ('int4'::regtype, 'int8'::regtype, 'uuid'::regtype)
         then format('pgq._capture_plain(new.%1$s) operator(pg_catalog.=) pgq._capture_plain(old.%1$s)', i_ident)
@@ -77,6 +77,24 @@ returns text as $$
              || case when i_present then '' else format(' and (new.%1$s is distinct from null) operator(pg_catalog.=) (old.%1$s is distinct from null)', i_ident) end
         end;
 $$ language sql immutable set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
+
+create or replace function pgq._capture_null_key(i_table oid, i_key text[], i_row text)
+returns text as $$
+-- SQL: a row has a null in its key, by which nobody finds it (pkey=); null where that cannot be.
+    select 'pg_catalog.num_nulls(' || string_agg(i_row || '.' || c.ident, ', ' order by c.nr) || ') operator(pg_catalog.>) 0'
+      from pgq._capture_columns(i_table, '{}') c
+     where c.name = any (i_key) and c.name <> all (pgq._capture_never_null(i_table));
+$$ language sql stable set search_path = pg_catalog, pgq, pg_temp;
+
+create or replace function pgq._capture_null_refused(i_table regclass)
+returns boolean as $$
+-- Errors:
+--      object_not_in_prerequisite_state
+begin
+    raise exception 'Update/Delete of a row whose key is null'
+        using errcode = 'object_not_in_prerequisite_state', detail = 'Table: ' || i_table, hint = 'Events tell rows by their key, and nobody finds null: give pkey= columns that are NOT NULL.';
+end;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
 
 create or replace function pgq._capture_state(i_capture pgq.capture, i_table oid, i_words record)
 returns text as $$
@@ -89,21 +107,28 @@ returns text as $$
 declare
     _p pgq.trigger_plan%rowtype := i_words.plan;
     _default_identity boolean := (select c.relreplident = 'd' from pg_class c where c.oid = i_table);
+    _columns text[] := array(select k.name from pgq._capture_columns(i_table, '{}') k order by k.nr);
+    _present text[] := array(select k.name from pgq._capture_columns(i_table, '{}') k where k.present order by k.nr);
+    _uniques text[] := pgq._capture_uniqueness(i_table);
 begin
     return format($code$case
         when pg_catalog.current_setting('session_replication_role') operator(pg_catalog.=) 'local' then -1
         when case when pg_catalog.current_setting('skytools.apply_token', true) operator(pg_catalog.<>) '' then pgq._apply_allowed(%L) end then -1
         when tg_relid operator(pg_catalog.<>) '%s'::pg_catalog.oid
-             or not pgq._capture_intact('%s'::pg_catalog.regclass, %L, %s::pg_catalog.int2, '%s'::pg_catalog.oid, '%s'::pg_catalog.oid, %L::pg_catalog.text[], %L::pg_catalog.text[], %L::pg_catalog.oid[], %L::pg_catalog.oid[], '%s'::pg_catalog.oid)%s then -2%s%s
+             or not pgq._capture_intact('%s'::pg_catalog.regclass, %L, %s::pg_catalog.int2, '%s'::pg_catalog.oid, '%s'::pg_catalog.oid, %L::pg_catalog.text[], %L::pg_catalog.text[], %L::pg_catalog.oid[], %L::pg_catalog.text[], %L::pg_catalog.text[], %L::pg_catalog.oid[])%s then -2%s%s%s
         else pg_catalog.pg_sequence_last_value(%L) end$code$,
         i_capture.queue_name, i_table,
         i_table, format('%I.%I', _p.rel_schema, _p.rel_name), _p.last_attnum, _p.key_index, _p.identity_index, _p.key_names,
-        array(select k.name from pgq._capture_columns(i_table, '{}') k order by k.nr),
+        _columns,
         array(select a.atttypid from pg_attribute a where a.attrelid = i_table and a.attnum > 0 and not a.attisdropped order by a.attnum),
-        pgq._capture_unique_indexes(i_table), coalesce(pg_partition_root(i_table)::oid, 0),
+        _present, _uniques, array(select a.relid::oid from pg_partition_ancestors(i_table) a),
         -- the only way to notice a first key where it is not the replica identity
         case when _p.key_index = 0 and not _default_identity
              then format(E'\n             or exists (select 1 from pg_catalog.pg_index i where i.indrelid operator(pg_catalog.=) ''%s''::pg_catalog.oid and i.indisprimary)', i_table) else '' end,
+        format(E'\n        when case when pgq._capture_planned() is not null then %1$s operator(pg_catalog.=) -2 end then -2'
+               '\n        when case when pgq._capture_planned() is not null then %1$s operator(pg_catalog.=) -5 end then -5',
+               format('pgq._capture_looked(%L, tg_relid, pgq._capture_planned(), %L::pg_catalog.text[], %L::pg_catalog.text[], %L::pg_catalog.text[])',
+                      i_capture.function_name, _columns, _present, _uniques)),
         -- never, where the function itself has these settings; but its code may have been replaced inside of a statement that goes on with
         -- the settings from before
         case when i_words.needs <> '{}'
@@ -111,10 +136,8 @@ begin
                                               case n when 'DateStyle' then 'ISO%' else pgq._capture_canonical(n) end), ' or ' order by n) from unnest(i_words.needs) n)
                   || ' then -3' else '' end,
         case i_capture.form when 'row'
-             then format(E'\n        when case when tg_when operator(pg_catalog.=) ''BEFORE'' and pgq._capture_planned() is not null'
-                         ' then not pgq._capture_looked(%1$L, tg_relid, pgq._capture_planned(), %2$L::pg_catalog.oid[]) end then -5'
-                         || E'\n        when tg_when operator(pg_catalog.=) ''BEFORE'' and pgq._capture_follower_planned(''%3$s''::pg_catalog.regclass, %1$L) is not null then -4',
-                         i_capture.function_name, pgq._capture_unique_indexes(i_table), i_table) else '' end,
+             then format(E'\n        when tg_when operator(pg_catalog.=) ''BEFORE'' and pgq._capture_follower_planned(''%s''::pg_catalog.regclass, %L) is not null then -4',
+                         i_table, i_capture.function_name) else '' end,
         i_words.prefix || '_state_seq');
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;

@@ -24,7 +24,7 @@ returns text as $$
 -- Errors:
 --      No such queue; table does not exist; bad param to pgq trigger; names that events cannot carry;
 --      what form=statement or capture_failure=mark cannot do;
---      schema whose objects the owner of PgQ may not use
+--      a temporary table; schema whose objects the owner of PgQ may not use
 declare
     _table oid := to_regclass(pgq.quote_fqname(i_table_name));
     _schema name;
@@ -44,6 +44,10 @@ begin
      where c.oid = _table and c.relkind in ('r', 'p');
     if not found then
         raise exception 'table does not exist: %', coalesce(i_table_name, 'NULL') using errcode = 'undefined_table';
+    end if;
+    if exists (select 1 from pg_class c where c.oid = _table and c.relpersistence = 't') then
+        raise exception 'table % is temporary: only its session could write it anew when it is altered', i_table_name
+            using errcode = 'feature_not_supported', hint = 'Use a table that is not.';
     end if;
     if not exists (select 1 from pgq.queue q where q.queue_name = i_queue_name) then
         raise exception 'No such queue' using errcode = 'undefined_object', detail = 'Queue: ' || coalesce(i_queue_name, 'NULL');

@@ -15,7 +15,7 @@ begin
             ('public', array[
                 'seq_getval', 'get_queue_info', 'get_consumer_info', 'quote_fqname', 'version',
                 -- run inside of triggers, as whoever changes a table
-                '_apply_allowed', '_capture_nested', '_capture_number', '_capture_key', '_trigger_number', '_trigger_first', '_trigger_which', '_urlencode', '_urlencode_bytes', '_trigger_plan', '_trigger_urlenc', '_trigger_json', '_trigger_sql',
+                '_apply_allowed', '_capture_nested', '_capture_number', '_capture_key', '_capture_never_null', '_capture_constraint_triggers', '_trigger_number', '_trigger_first', '_trigger_which', '_urlencode', '_urlencode_bytes', '_trigger_plan', '_trigger_urlenc', '_trigger_json', '_trigger_sql',
                 -- read-only steps of functions that are guarded themselves
                 '_assert_queue_state', '_assert_still_open', '_count_tx_event']),
             ('pgq_reader', array[
@@ -36,7 +36,7 @@ begin
                 '_capture_columns', '_capture_quote', '_capture_encode', '_capture_urlencode', '_capture_code', '_capture_too_large', '_capture_row',
                 '_capture_heal', '_capture_event', '_write_capture', '_capture_words', '_capture_state', '_capture_insert', '_capture_refuse', '_capture_slow',
                 '_capture_row_code', '_capture_statement_code', '_capture_close', '_capture_rows', '_capture_keys_changed', '_capture_key_values', '_capture_keys_twice', '_capture_insert_rows', '_capture_altered', '_capture_plan', '_capture_settings', '_capture_canonical', '_capture_enter', '_capture_leave',
-                '_capture_rest', '_capture_usual', '_capture_claims', '_capture_unique_indexes', '_capture_unchanged', '_capture_kept', '_capture_order_setting', '_capture_order_table', '_capture_order_block', '_capture_order_lock', '_capture_message', '_capture_assert_kept', '_capture_meddled', '_capture_planned', '_capture_looked', '_capture_leaves_delete',
+                '_capture_rest', '_capture_usual', '_capture_claims', '_capture_unique_indexes', '_capture_uniqueness', '_capture_null_key', '_capture_null_refused', '_capture_same_columns', '_capture_unaltered', '_capture_full_xid', '_capture_xid_status', '_capture_unchanged', '_capture_kept', '_capture_order_setting', '_capture_order_table', '_capture_order_block', '_capture_order_lock', '_capture_message', '_capture_assert_kept', '_capture_meddled', '_capture_planned', '_capture_looked', '_capture_leaves_delete',
                 '_capture_remember', '_capture_order_offset', '_capture_late_key', '_capture_take_late', '_capture_numbers', '_capture_first', '_capture_leave_to_after', '_capture_own', '_capture_primary_key', '_capture_key_checked', '_capture_unchecked', '_capture_pending', '_capture_sample', '_capture_lost', '_capture_may_be_lost'])
         ) v (role, names)
     loop

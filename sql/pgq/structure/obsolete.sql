@@ -17,7 +17,9 @@ begin
                 or p.proname = '_capture_insert' and p.pronargs = 6 and p.proargnames[2] = 'i_prefix'
                 or p.proname = '_capture_state' and p.pronargs = 4
                 or p.proname = '_capture_words' and not '{same_claims}' <@ p.proargnames
-                or p.proname = '_capture_intact' and p.pronargs <> 10
+                or p.proname = '_capture_intact' and p.pronargs <> 11
+                or p.proname = '_capture_looked' and p.pronargs <> 6
+                or p.proname = '_capture_key_checked' and p.pronargs <> 2
                 or p.proname = '_capture_row' and p.pronargs <> 8
                 or p.proname ~ '^_insert_(tree|leaf)_[0-9]+$' and p.pronargs = 8
                 or p.proname = '_capture_order_setting' and p.pronargs <> 2

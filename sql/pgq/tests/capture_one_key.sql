@@ -193,3 +193,46 @@ do $$ begin assert events() is null; end $$;
 -- of several pkey= the last counts
 create table l (id int primary key, a int unique deferrable, b int unique); select pgq.capture_table('q', 'l', 'pkey=b', 'pkey=a') = 'row' as ok \gset
 insert into l values (1, 1, 1); do $$ begin assert (select count(*) = 1 from pg_trigger where tgrelid = 'l'::regclass and tgname ~ '^!!') and events() = '{I:a id=1&a=1&b=1 public.l}'; end $$;
+
+-- What checks the key must come before what logs: PostgreSQL's own triggers are called PK_... and Unique_...
+create table f (id int primary key deferrable, v text);
+do $$ begin
+    assert refused('select pgq.capture_table(''q'', ''f'', ''trigger=A'')') ~ '^0A000 the trigger of table public.f cannot be named "A"', refused('select pgq.capture_table(''q'', ''f'', ''trigger=A'')');
+    assert pgq.capture_table('q', 'f') = 'row';
+end $$;
+alter trigger _londiste_q on f rename to "!!!x";
+do $$ begin assert refused('insert into f values (1)') = '55000 the key of this table is deferrable, and no trigger has it checked when a statement has ended'; end $$;
+alter trigger "!!!x" on f rename to _londiste_q;
+-- where capture fires for replicas, what checks has to do so
+alter table f enable always trigger _londiste_q; set session_replication_role = replica;
+do $$ begin assert refused('insert into f values (1)') = '55000 the key of this table is deferrable, and no trigger has it checked when a statement has ended'; end $$;
+reset session_replication_role; drop table f;
+-- of two queues, each has the key checked that is its own
+select pgq.create_queue('q2') = 1 as x \gset
+create table w (id int primary key, a int not null constraint wa unique, b int not null unique deferrable initially deferred);
+select pgq.capture_table('q', 'w', 'pkey=a') = 'row' as ok, pgq.capture_table('q2', 'w', 'pkey=b') = 'row' as x \gset
+insert into w values (1, 1, 1); alter table w drop constraint wa, add constraint wa unique (a) deferrable initially deferred;
+do $$ begin
+    assert refused('insert into w values (2, 1, 2)') = '55000 the key of this table is deferrable, and no trigger has it checked when a statement has ended', refused('insert into w values (2, 1, 2)');
+    assert pgq.capture_table('q', 'w', 'pkey=a') = 'row';
+    assert refused('insert into w values (2, 1, 2)') ~ '^23505';
+end $$;
+insert into w values (2, 2, 2);
+-- where updates are not captured they draw numbers of inserts all the same
+create table i (id int primary key deferrable initially deferred, v text); select pgq.capture_table('q', 'i', 'tgflags=ID') = 'row' as ok \gset
+create function over(_v text) returns int language plpgsql as $$ begin update i set v = v || 'x' where v = _v; delete from i where v = 'old'; return 1; end $$;
+insert into i values (1, 'old');
+do $$ begin
+    assert refused('insert into i values (1, ''new'') returning over(''new'')') = '0A000 a row that this transaction has written is changed inside of a function or trigger, and its key is deferrable';
+    perform events();
+end $$;
+-- an exclusion constraint alone
+create table ex (id int, v text, exclude (id with =) deferrable initially deferred); select pgq.capture_table('q', 'ex', 'pkey=id') = 'row' as ok \gset
+insert into ex values (1, 'old');
+do $$ begin assert refused('insert into ex values (1, ''new'')') ~ '^23P01' and refused('update ex set id = 2') ~ '^0A000 primary key update not allowed'; end $$;
+-- a key that includes other columns is these alone
+create table c (id int, b int unique, primary key (id) include (b) deferrable); select pgq.capture_table('q', 'c') = 'row' as ok \gset
+insert into c values (1, 1); do $$ begin assert refused('insert into c values (1, 2)') ~ '^23505'; end $$;
+-- a temporary table is not for us
+create temporary table temp (id int primary key);
+do $$ begin assert refused('select pgq.capture_table(''q'', ''pg_temp.temp'')') ~ '^0A000 table pg_temp.temp is temporary'; end $$;

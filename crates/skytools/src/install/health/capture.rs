@@ -77,7 +77,7 @@ select format('table %I.%I, queue %I', r.rel_schema, r.rel_name, r.queue_name), 
                 else 'the key is deferrable, and no trigger has it checked when a statement has ended: inserts fail' end,
            case when r.by_statement then 'make it NOT DEFERRABLE, or capture the table by row' else 'make it NOT DEFERRABLE, or put the trigger on the table' end,
            case when not r.by_statement then format('select pgq.capture_table(%s)', $OPTIONS) end
-     where r.trigger is not null and r.deferrable and (r.by_statement or r.operations ~ 'I' and not pgq._capture_key_checked(r.rel))
+     where r.trigger is not null and r.deferrable and (r.by_statement or r.operations ~ 'I' and not pgq._capture_key_checked(r.rel, r.function_name))
     union all
     select 'the triggers are those of an older installation: what triggers and functions do inside of a statement may be logged wrongly',
            'put the present ones on the table', format('select pgq.capture_table(%s)', $OPTIONS)
