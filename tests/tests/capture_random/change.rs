@@ -13,6 +13,14 @@ pub fn sample(dice: &mut Dice, kind: usize) -> Option<String> {
     (!dice.one_in(6)).then(|| dice.word(KINDS[kind].samples).to_owned())
 }
 
+/// A value that a column takes.
+fn fitting(dice: &mut Dice, kind: usize, present: bool) -> Option<String> {
+    if present {
+        return Some(dice.word(KINDS[kind].samples).to_owned());
+    }
+    sample(dice, kind)
+}
+
 /// A value for a key: one of few, so that rows meet.
 pub fn key_sample(dice: &mut Dice, kind: usize) -> String {
     let samples = KINDS[kind].samples;
@@ -24,9 +32,12 @@ fn value(dice: &mut Dice, table: &Table, column: &Column) -> Option<String> {
         return None;
     }
     if table.key.contains(&column.name) {
+        if table.given && !column.present && dice.one_in(10) {
+            return None;
+        }
         Some(key_sample(dice, column.kind))
     } else {
-        sample(dice, column.kind)
+        fitting(dice, column.kind, column.present)
     }
 }
 
@@ -84,12 +95,28 @@ fn insert(dice: &mut Dice, table: &Table) -> String {
     format!("insert into {} ({}) values {}", table.full(), columns(&list), values.join(", "))
 }
 
+/// A column loses its nulls, all of them in one statement.
+pub fn without_nulls(dice: &mut Dice, table: &Table, column: &Column) -> String {
+    let name = ident(&column.name);
+    let value = literal(dice.word(KINDS[column.kind].samples));
+    format!("update {} set {name} = {value} where {name} is null", table.full())
+}
+
+/// It gets some.
+pub fn with_nulls(dice: &mut Dice, table: &Table, column: &Column) -> String {
+    let some = if dice.one_in(3) { condition(dice, table, 2) } else { String::new() };
+    format!("update {} set {} = null{some}", table.full(), ident(&column.name))
+}
+
 /// What follows SET: some columns, sometimes the key.
 fn assignments(dice: &mut Dice, table: &Table) -> String {
     let keys = table.key_columns();
     if !keys.is_empty() && dice.one_in(6) {
         let column = *dice.pick(&keys);
         let name = ident(&column.name);
+        if table.given && !column.present && dice.one_in(4) {
+            return format!("{name} = null");
+        }
         if KINDS[column.kind].sql == "int4" && dice.one_in(2) {
             return format!("{name} = {name} operator(pg_catalog.+) {}", 1 + dice.roll(5));
         }
@@ -99,7 +126,8 @@ fn assignments(dice: &mut Dice, table: &Table) -> String {
     let mut parts = Vec::new();
     for _ in 0..1 + dice.roll(3) {
         let column = *dice.pick(&list);
-        let part = format!("{} = {}", ident(&column.name), expression(sample(dice, column.kind).as_deref()));
+        let value = fitting(dice, column.kind, column.present);
+        let part = format!("{} = {}", ident(&column.name), expression(value.as_deref()));
         let start = format!("{} = ", ident(&column.name));
         if !parts.iter().any(|p: &String| p.starts_with(&start)) {
             parts.push(part);
@@ -285,14 +313,18 @@ pub fn prepare(dice: &mut Dice, table: &Table, name: String) -> Option<(String, 
             KINDS[column.kind].sql
         ),
     };
-    let prepared =
-        Prepared { name, key_kinds: keys.iter().map(|c| c.kind).collect(), value_kind: column.kind };
+    let prepared = Prepared {
+        name,
+        key_kinds: keys.iter().map(|c| c.kind).collect(),
+        value_kind: column.kind,
+        present: column.present,
+    };
     Some((format!("prepare {} as {sql}", prepared.name), prepared))
 }
 
 /// Executes it.
 pub fn execute(dice: &mut Dice, prepared: &Prepared) -> String {
-    let mut values = vec![expression(sample(dice, prepared.value_kind).as_deref())];
+    let mut values = vec![expression(fitting(dice, prepared.value_kind, prepared.present).as_deref())];
     values.extend(prepared.key_kinds.iter().map(|k| literal(&key_sample(dice, *k))));
     format!("execute {}({})", prepared.name, values.join(", "))
 }

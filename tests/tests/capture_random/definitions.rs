@@ -1,5 +1,6 @@
 //! Changes of definitions, and what the mirror does for each.
 
+use crate::change::{fill, with_nulls, without_nulls};
 use crate::dice::Dice;
 use crate::kinds::{KINDS, ident, kind_of, literal};
 use crate::setup::{COLUMN_NAMES, SCHEMAS, TABLE_NAMES, attach, capture, fresh_name, random_table};
@@ -59,14 +60,12 @@ fn add_column(dice: &mut Dice, id: usize, table: &Table) -> Change {
         String::new()
     };
     let mut after = table.clone();
-    after.columns.push(Column { name: name.clone(), kind, generated: false, fixed: false });
-    Change::both(format!(
-        "alter table {} add column {} {}{default}",
-        table.full(),
-        ident(&name),
-        KINDS[kind].sql
-    ))
-    .with(id, after)
+    let present = !default.is_empty() && dice.one_in(2);
+    after.columns.push(Column { name: name.clone(), kind, generated: false, fixed: false, present });
+    let sql =
+        format!("alter table {} add column {} {}{default}", table.full(), ident(&name), KINDS[kind].sql);
+    let source = if present { format!("{sql} not null") } else { sql.clone() };
+    Change { source: vec![source], mirror: vec![sql], ..Change::default() }.with(id, after)
 }
 
 fn drop_column(dice: &mut Dice, id: usize, table: &Table) -> Option<Change> {
@@ -78,7 +77,7 @@ fn drop_column(dice: &mut Dice, id: usize, table: &Table) -> Option<Change> {
         // gone and back as something else, in one statement
         let kind = dice.roll(KINDS.len());
         sql.push_str(&format!(", add column {} {}", ident(&name), KINDS[kind].sql));
-        after.columns.push(Column { name, kind, generated: false, fixed: false });
+        after.columns.push(Column { name, kind, generated: false, fixed: false, present: false });
     }
     Some(Change::both(sql).with(id, after))
 }
@@ -102,8 +101,14 @@ fn rename_column(dice: &mut Dice, id: usize, table: &Table) -> Option<Change> {
     let full = table.full();
     let sql =
         |old: &str, new: &str| format!("alter table {full} rename column {} to {}", ident(old), ident(new));
-    let other = dice.pick(&list).name.clone();
-    if other != old && dice.one_in(3) {
+    // names of columns of which one holds nulls say something else afterwards
+    let unlike: Vec<&&Column> = list
+        .iter()
+        .filter(|c| list.iter().any(|o| o.name == old && o.kind == c.kind && o.present != c.present))
+        .collect();
+    let other =
+        if unlike.is_empty() { dice.pick(&list).name.clone() } else { dice.pick(&unlike).name.clone() };
+    if other != old && (!unlike.is_empty() || dice.one_in(2)) {
         // two columns exchange their names
         rename(&mut after, &old, "·");
         rename(&mut after, &other, &old);
@@ -140,13 +145,76 @@ fn change_type(dice: &mut Dice, id: usize, table: &Table) -> Option<Change> {
     }
     let old = loose(dice, table)?;
     let kind = dice.roll(KINDS.len());
-    let using = if dice.one_in(2) { "null".to_owned() } else { literal(dice.word(KINDS[kind].samples)) };
+    let using = if !old.present && dice.one_in(2) {
+        "null".to_owned()
+    } else {
+        literal(dice.word(KINDS[kind].samples))
+    };
     let name = ident(&old.name);
     for column in after.columns.iter_mut().filter(|c| c.name == old.name) {
         column.kind = kind;
     }
     let sql = KINDS[kind].sql;
     Some(Change::both(format!("alter table {full} alter column {name} drop default, alter column {name} type {sql} using {using}::{sql}")).with(id, after))
+}
+
+/// A column gets or loses NOT NULL; between the two, nulls are written.
+fn nullness(dice: &mut Dice, id: usize, table: &Table) -> Option<Change> {
+    let column = match table.key_columns().first() {
+        Some(key) if table.given && dice.one_in(3) => *key,
+        _ => {
+            let present: Vec<&Column> =
+                table.columns.iter().filter(|c| c.present && !table.key.contains(&c.name)).collect();
+            if present.is_empty() || dice.one_in(3) { loose(dice, table)? } else { *dice.pick(&present) }
+        }
+    };
+    let alter = |how: &str| {
+        format!("alter table {} alter column {} {how} not null", table.full(), ident(&column.name))
+    };
+    let mut source = Vec::new();
+    let mut present = column.present;
+    for _ in 0..1 + dice.weigh(&[3, 2, 2]) {
+        if present {
+            source.push(alter("drop"));
+            if !dice.one_in(3) {
+                source.push(with_nulls(dice, table, column));
+            }
+        } else {
+            // of a key that is null nobody can change the rows
+            if !table.key.contains(&column.name) {
+                source.push(without_nulls(dice, table, column));
+            }
+            source.push(alter("set"));
+            if dice.one_in(2) {
+                // code that relies on it
+                source.push("select pgq.refresh_capture()".to_owned());
+            }
+        }
+        present = !present;
+    }
+    let mut after = table.clone();
+    for changed in after.columns.iter_mut().filter(|c| c.name == column.name) {
+        changed.present = present;
+    }
+    Some(Change { source, ..Change::default() }.with(id, after))
+}
+
+/// A key that is given becomes one that is checked late, by the index that it has, or is none any more.
+fn change_given(dice: &mut Dice, form: Form, id: usize, table: &Table) -> Change {
+    let (full, constraint) = (table.full(), ident(&table.constraint));
+    if table.deferrable {
+        let sql = format!("alter table {full} drop constraint {constraint}; {}", table.index());
+        return Change::both(sql).with(id, Table { deferrable: false, ..table.clone() });
+    }
+    let how = dice.word(&["", " initially deferred"]);
+    let sql = format!(
+        "alter table {full} add constraint {constraint} unique using index {constraint} deferrable{how}"
+    );
+    let mut change = Change::both(sql).with(id, Table { deferrable: true, ..table.clone() });
+    if dice.one_in(2) {
+        change.source.push(capture(form, table));
+    }
+    Change { tag: DEFERRABLE, ..change }
 }
 
 /// The table, or its schema, gets another name.
@@ -194,8 +262,21 @@ pub fn postpone(dice: &mut Dice, again: Option<Form>, id: usize, table: &Table) 
     Change { tag: DEFERRABLE, ..change }
 }
 
+/// The last columns of the key are none any more, and stay NOT NULL; what the mirror does about that.
+fn leave_key(table: &mut Table, count: usize) -> Vec<String> {
+    let full = table.full();
+    let gone = table.key.split_off(table.key.len().saturating_sub(count));
+    for column in table.columns.iter_mut().filter(|c| gone.contains(&c.name)) {
+        column.present = true;
+    }
+    gone.iter().map(|c| format!("alter table {full} alter column {} drop not null", ident(c))).collect()
+}
+
 /// Another key, or one that may be postponed, or for a while none.
 fn change_key(dice: &mut Dice, form: Form, id: usize, table: &Table) -> Option<Change> {
+    if table.given {
+        return Some(change_given(dice, form, id, table));
+    }
     let (full, constraint) = (table.full(), ident(&table.constraint));
     let mut after = Table { deferrable: false, ..table.clone() };
     if table.key.is_empty() {
@@ -215,8 +296,10 @@ fn change_key(dice: &mut Dice, form: Form, id: usize, table: &Table) -> Option<C
     };
     match dice.roll(6) {
         0 => {
-            after.key.clear();
-            Some(Change { tag: WITHOUT_KEY, ..Change::both(drop).with(id, after) })
+            let nullable = leave_key(&mut after, table.key.len());
+            let mut change = Change::both(drop).with(id, after);
+            change.mirror.extend(nullable);
+            Some(Change { tag: WITHOUT_KEY, ..change })
         }
         1 => {
             // by row, inserts are refused until then; the other forms refuse that as well
@@ -224,8 +307,10 @@ fn change_key(dice: &mut Dice, form: Form, id: usize, table: &Table) -> Option<C
             Some(postpone(dice, again.then_some(form), id, table))
         }
         2 if after.key.len() > 1 => {
-            after.key.pop();
-            Some(Change::both(format!("{drop}, {}", add(&after, ""))).with(id, after))
+            let nullable = leave_key(&mut after, 1);
+            let mut change = Change::both(format!("{drop}, {}", add(&after, ""))).with(id, after);
+            change.mirror.extend(nullable);
+            Some(change)
         }
         3 if after.key.len() > 1 => {
             after.key.reverse();
@@ -233,7 +318,7 @@ fn change_key(dice: &mut Dice, form: Form, id: usize, table: &Table) -> Option<C
         }
         4 => {
             // the key goes and comes back; between them the table is written to
-            let insert = format!("insert into {full} default values on conflict do nothing");
+            let insert = fill(dice, &after);
             let last = format!("alter table {full} {}", add(&after, ""));
             Some(Change {
                 source: vec![drop.clone(), insert, last.clone()],
@@ -414,7 +499,7 @@ pub fn definition(dice: &mut Dice, world: &World, form: Form, session: usize, id
         Role::Family => Some(around(dice, world, form, id, table)),
         Role::Leaf if dice.one_in(3) => Some(around(dice, world, form, id, table)),
         Role::Leaf => Some(leaf(dice, table)),
-        Role::Plain => match dice.weigh(&[12, 7, 10, 14, 8, 3, 12, 20, 4, 10]) {
+        Role::Plain => match dice.weigh(&[12, 7, 12, 14, 8, 3, 12, 20, 4, 10, 26]) {
             0 => Some(add_column(dice, id, table)),
             1 => drop_column(dice, id, table),
             2 => rename_column(dice, id, table),
@@ -427,6 +512,7 @@ pub fn definition(dice: &mut Dice, world: &World, form: Form, session: usize, id
             6 => change_key(dice, form, id, table),
             7 => Some(around(dice, world, form, id, table)),
             9 => Some(unique_index(dice, table)),
+            10 => nullness(dice, id, table),
             _ if table.name == "wide" => None,
             _ => Some(come_and_go(dice, world, form, id, table)),
         },

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 
 use crate::session::Failure;
 use crate::stage::{Finding, Wrong};
-use crate::step::{Act, BEHIND, DEFERRABLE, Form, NESTED, RESETS, Step, WITHOUT_KEY};
+use crate::step::{Act, BEHIND, DEFERRABLE, Form, NESTED, NULL_KEY, RESETS, Step, WITHOUT_KEY};
 
 /// What histories made at random run into by themselves: keys and references violated, names gone meanwhile, and the like.
 const ORDINARY: &[&str] = &[
@@ -100,6 +100,7 @@ impl Case<'_> {
         match self.failure.code.as_str() {
             "55000" => {
                 message.starts_with("Update/Delete on table without pkey") && self.mentioned(WITHOUT_KEY)
+                    || message == "Update/Delete of a row whose key is null" && self.mentioned(NULL_KEY)
                     || message.contains(" fires behind that of capture") && self.mentioned(BEHIND)
                     || message.starts_with("the order of changes of table ") && self.mentioned(RESETS)
                     || message

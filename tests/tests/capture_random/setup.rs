@@ -7,7 +7,7 @@ use crate::change;
 use crate::definitions;
 use crate::dice::Dice;
 use crate::kinds::{KINDS, ident, kind_of, literal};
-use crate::step::{Form, NESTED, QUEUE, Setup, WITHOUT_KEY};
+use crate::step::{Form, NESTED, NULL_KEY, QUEUE, Setup, WITHOUT_KEY};
 use crate::world::{Column, Role, Session, Table, World};
 
 /// Names of columns that are keywords, variables of trigger functions, or have to be escaped.
@@ -231,7 +231,7 @@ pub fn key_kind(dice: &mut Dice) -> usize {
 }
 
 fn column(name: &str, kind: usize) -> Column {
-    Column { name: name.to_owned(), kind, generated: false, fixed: false }
+    Column { name: name.to_owned(), kind, generated: false, fixed: false, present: false }
 }
 
 /// A table of random columns. Column `note` is always there: triggers write to it.
@@ -244,7 +244,7 @@ pub fn random_table(dice: &mut Dice, world: &World, nr: usize) -> Table {
         let used: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
         let column_name = fresh_name(dice, COLUMN_NAMES, &used);
         let kind = if at < keys { key_kind(dice) } else { dice.roll(KINDS.len()) };
-        columns.push(column(&column_name, kind));
+        columns.push(Column { present: at >= keys && dice.one_in(4), ..column(&column_name, kind) });
     }
     let key = columns[..keys].iter().map(|c| c.name.clone()).collect();
     columns.insert(dice.roll(columns.len() + 1), Column { fixed: true, ..column("note", kind_of("text")) });
@@ -254,6 +254,7 @@ pub fn random_table(dice: &mut Dice, world: &World, nr: usize) -> Table {
             kind: kind_of("int4"),
             generated: true,
             fixed: true,
+            present: false,
         });
     }
     let fit: Vec<&Column> =
@@ -268,6 +269,7 @@ pub fn random_table(dice: &mut Dice, world: &World, nr: usize) -> Table {
         role: Role::Plain,
         exists: true,
         deferrable: false,
+        given: false,
         policies: false,
         constraint: format!("key_{nr}"),
     }
@@ -284,6 +286,18 @@ fn postponed_table(dice: &mut Dice) -> Table {
     table
 }
 
+/// A table whose key is given, and may be null.
+fn given_table(dice: &mut Dice) -> Table {
+    let mut table = Table { given: true, ..simple_table("given", &["id"], Role::Plain) };
+    table.columns[0].kind = key_kind(dice);
+    table.columns[0].present = dice.one_in(2);
+    for nr in 0..2 + dice.roll(3) {
+        let (kind, present) = (dice.roll(KINDS.len()), dice.one_in(3));
+        table.columns.push(Column { present, ..column(&format!("c{nr}"), kind) });
+    }
+    table
+}
+
 fn simple_table(name: &str, columns: &[&str], role: Role) -> Table {
     let mut all: Vec<Column> =
         columns.iter().map(|c| Column { fixed: true, ..column(c, kind_of("int4")) }).collect();
@@ -297,6 +311,7 @@ fn simple_table(name: &str, columns: &[&str], role: Role) -> Table {
         role,
         exists: true,
         deferrable: false,
+        given: false,
         policies: false,
         constraint: format!("{name}_key"),
     }
@@ -306,12 +321,13 @@ fn simple_table(name: &str, columns: &[&str], role: Role) -> Table {
 pub fn capture(form: Form, table: &Table) -> String {
     // statements on a parent do not fire the triggers of statements on its children
     let form = if form == Form::Statement && table.role == Role::Leaf { Form::Row } else { form };
-    capture_named(form, &table.schema, &table.name)
+    let key = if table.given { format!(", 'pkey={}'", table.key[0]) } else { String::new() };
+    capture_named(form, &table.schema, &table.name, &key)
 }
 
-fn capture_named(form: Form, schema: &str, name: &str) -> String {
+fn capture_named(form: Form, schema: &str, name: &str, options: &str) -> String {
     format!(
-        "select pgq.capture_table('{QUEUE}', {}, 'form={form}'); insert into h.captured values ({}::pg_catalog.regclass)",
+        "select pgq.capture_table('{QUEUE}', {}, 'form={form}'{options}); insert into h.captured values ({}::pg_catalog.regclass)",
         literal(&format!("{schema}.{name}")),
         literal(&format!("{}.{}", ident(schema), ident(name)))
     )
@@ -430,6 +446,12 @@ pub fn setup(seed: u64, dice: &mut Dice, form: Form, money: &[&str]) -> (Setup, 
         let table = postponed_table(dice);
         add(&mut world, table);
     }
+    // the generic triggers log changes of rows that nobody finds, and do not notice that such a key becomes deferrable
+    let given = form.is_generated() && dice.one_in(2);
+    if given {
+        let table = given_table(dice);
+        add(&mut world, table);
+    }
     let without_key = dice.one_in(6);
     if without_key {
         let mut table = simple_table("keyless", &["id"], Role::Keyless);
@@ -447,8 +469,9 @@ pub fn setup(seed: u64, dice: &mut Dice, form: Form, money: &[&str]) -> (Setup, 
          update pgq.queue set queue_rotation_period = '0', queue_ticker_max_lag = '0', queue_ticker_idle_period = '0'"
             .to_owned(),
     ];
+    source.extend(captured.iter().filter_map(|t| world.tables[*t].not_null()));
     source.extend(captured.iter().map(|t| capture(form, &world.tables[*t])));
-    source.push(capture_named(form, "public", "Log"));
+    source.push(capture_named(form, "public", "Log", ""));
     for table in captured.iter().chain(&captured).filter(|t| world.tables[**t].role != Role::Leaf) {
         // the generic triggers write names of reg* types as the session does
         source.push(format!(
@@ -486,6 +509,9 @@ pub fn setup(seed: u64, dice: &mut Dice, form: Form, money: &[&str]) -> (Setup, 
         let change = definitions::postpone(dice, again, id, &world.tables[id]);
         source.push(change.sql());
         world.tables[id].deferrable = true;
+    }
+    if given {
+        source.push(format!("select 1 {NULL_KEY}"));
     }
     if without_key {
         source.push(format!("select 1 {WITHOUT_KEY}"));

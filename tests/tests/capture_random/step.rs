@@ -7,6 +7,8 @@ use std::fmt;
 pub const WITHOUT_KEY: &str = "/* no key */";
 /// See [`WITHOUT_KEY`].
 pub const DEFERRABLE: &str = "/* deferrable */";
+/// See [`WITHOUT_KEY`]: a key that may hold null, by which nobody finds a row.
+pub const NULL_KEY: &str = "/* null key */";
 /// Stands where a trigger is created that fires behind capture's; likewise.
 pub const BEHIND: &str = "/* behind */";
 /// Stands where a trigger is created that changes rows of its own table; likewise.

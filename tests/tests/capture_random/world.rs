@@ -28,6 +28,8 @@ pub struct Column {
     pub generated: bool,
     /// Never dropped, renamed or changed.
     pub fixed: bool,
+    /// NOT NULL, other than by being part of the primary key. The mirror does without.
+    pub present: bool,
 }
 
 /// A table.
@@ -43,6 +45,8 @@ pub struct Table {
     pub exists: bool,
     /// Two rows may have its key until it is checked; ON CONFLICT is not possible then.
     pub deferrable: bool,
+    /// The key is that of a unique index, named for capture by `pkey=`, and may hold null.
+    pub given: bool,
     /// Has policies; COPY is not possible then.
     pub policies: bool,
     /// Names the constraint of the key, whatever the table is called today.
@@ -83,7 +87,7 @@ impl Table {
                 let key = self.key.contains(&c.name);
                 let tail = if c.generated {
                     " generated always as (1 + 1) stored"
-                } else if key {
+                } else if key && !self.given {
                     " not null"
                 } else {
                     ""
@@ -91,13 +95,30 @@ impl Table {
                 format!("{} {}{tail}", ident(&c.name), KINDS[c.kind].sql)
             })
             .collect();
-        if !self.key.is_empty() {
+        if !self.key.is_empty() && !self.given {
             parts.push(format!("constraint {} primary key ({})", ident(&self.constraint), self.key_list()));
         }
         if let Some(name) = &self.unique {
             parts.push(format!("unique ({})", ident(name)));
         }
-        format!("create table {} ({})", self.full(), parts.join(", "))
+        let index = if self.given { format!("; {}", self.index()) } else { String::new() };
+        format!("create table {} ({}){index}", self.full(), parts.join(", "))
+    }
+
+    /// The index of a key that is given.
+    pub fn index(&self) -> String {
+        format!("create unique index {} on {} ({})", ident(&self.constraint), self.full(), self.key_list())
+    }
+
+    /// What only the source has of its definition; nothing if it has all of it.
+    pub fn not_null(&self) -> Option<String> {
+        let parts: Vec<String> = self
+            .columns
+            .iter()
+            .filter(|c| c.present)
+            .map(|c| format!("alter column {} set not null", ident(&c.name)))
+            .collect();
+        (!parts.is_empty()).then(|| format!("alter table {} {}", self.full(), parts.join(", ")))
     }
 }
 
@@ -110,6 +131,8 @@ pub struct Prepared {
     pub name: String,
     pub key_kinds: Vec<usize>,
     pub value_kind: usize,
+    /// The value is one of a column that is NOT NULL.
+    pub present: bool,
 }
 
 /// What the generator knows of a session.

@@ -1,6 +1,8 @@
 //! Definitions that change behind the back of a writer: transactions whose snapshot is older, prepared statements kept, prepared
 //! transactions, hierarchies. `capture_random` mixes all of this; here each has a name.
 
+mod meaning;
+
 use anyhow::{Context, Result, ensure};
 use testkit::TestDb;
 use tokio_postgres::{Client, SimpleQueryMessage};
@@ -216,14 +218,21 @@ async fn an_older_snapshot_logs_what_younger_triggers_make_of_its_changes() -> R
             ]
             .map(|e| format!("{e} public.t"));
             ensure!(seen == right, "{label}: {seen:?}");
-            // the next one sees it, and nothing gets lost; who may be sure refuses
-            writer
-                .batch_execute(&format!(
-                    "begin isolation level {level}; update t set k2 = 5 where id = 8; commit"
-                ))
-                .await?;
+            // the next one sees it, and nothing gets lost; who may be sure refuses, as one may that looks anew because of the index
+            let next = format!("begin isolation level {level}; update t set k2 = 5 where id = 8; commit");
+            let right = match writer.batch_execute(&next).await {
+                Ok(()) => vec!["U:id id=8&k2=5&v=99 public.t"],
+                Err(error) => {
+                    ensure!(
+                        format!("{error:?}").contains("fires behind that of capture"),
+                        "{label}: {error:?}"
+                    );
+                    writer.batch_execute("rollback").await?;
+                    Vec::new()
+                }
+            };
             let seen = events(&admin).await?;
-            ensure!(seen == ["U:id id=8&k2=5&v=99 public.t"], "{label}, the next transaction: {seen:?}");
+            ensure!(seen == right, "{label}, the next transaction: {seen:?}");
             let refused = writer.batch_execute("update t set k2 = 6 where id = 8").await;
             ensure!(
                 refused.is_err_and(|e| format!("{e:?}").contains("fires behind that of capture")),
@@ -401,8 +410,11 @@ async fn a_captured_table_stays_captured_in_a_hierarchy() -> Result<()> {
         let old = db.connect().await?;
         old.batch_execute("begin isolation level repeatable read; select count(*) from pg_class").await?;
         admin.batch_execute("alter table root attach partition t for values from (0) to (100)").await?;
-        // the writer's snapshot shows no partition
-        old.batch_execute("insert into t values (2, 2, 2); commit").await?;
+        // the writer's snapshot shows no partition; to be one, columns are described anew, for which it may be sent back
+        if let Err(error) = old.batch_execute("insert into t values (2, 2, 2); commit").await {
+            ensure!(error.code().is_some_and(|c| c.code() == "40001"), "{form}: {error:?}");
+            old.batch_execute("rollback; insert into t values (2, 2, 2)").await?;
+        }
         admin
             .batch_execute(
                 "insert into root (id, k2, v) values (3, 3, 3); update root set v = 4 where id = 3; delete from root where id = 2;
