@@ -97,6 +97,7 @@ const REPAIRABLE: &[(&str, &str)] = &[
     ("create function pgq._capture_77() returns trigger language plpgsql as 'begin return null; end'", "nothing uses it"),
     ("insert into pgq.capture (queue_name, rel_schema, rel_name, trigger_name, options, function_name)
         values ('q1', 'public', 'gone', 'x', '{}', '_capture_99')", "the table is gone"),
+    ("alter table public.t enable always trigger \"~_londiste_q1\"", "some of its triggers are ENABLE ALWAYS"),
     ("alter table public.t drop constraint t_pkey, add primary key (id) deferrable", "the key is deferrable, and no trigger has it checked"),
 ];
 

@@ -13,15 +13,15 @@ $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
 
 create or replace function pgq._capture_uniqueness(i_table oid)
 returns text[] as $$
--- The same with what they are, for comparing: OID:deferrable:definition.  A definition has the names that columns have now; an index keeps its OID when it becomes
+-- The same with what they are, for comparing: OID:flags:definition.  A definition has the names that columns have now; an index keeps its OID when it becomes
 -- that of a deferrable constraint.
 begin
-    return array(select concat(x.indexrelid, ':', case when not x.indimmediate then 'deferrable' end, ':', md5(pg_get_indexdef(x.indexrelid)))
+    return array(select concat(x.indexrelid, ':', case when not x.indimmediate then 'deferrable' end, case when not x.indisvalid then 'invalid' end, ':', md5(pg_get_indexdef(x.indexrelid)))
                    from pg_index x
                   where x.indrelid = i_table and (x.indisunique or x.indisexclusion) and x.indislive
                   order by x.indexrelid);
 end;
-$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set quote_all_identifiers = off;
 
 create or replace function pgq._capture_never_null(i_table oid)
 returns text[] as $$

@@ -1,6 +1,6 @@
 create or replace function pgq._capture_columns(i_table oid, i_ignored text[])
 returns table (nr int8, name text, ident text, kind text, needs text[], present boolean, ignored boolean) as $$
--- How generated capture writes the columns of a table.
+-- How generated capture writes the columns of a table, but for virtual ones, which triggers do not see.
 --
 -- Returns:
 --      ident   - always quoted: PL/pgSQL does not see a field where the name is one of its keywords (by, to, from)
@@ -11,7 +11,7 @@ returns table (nr int8, name text, ident text, kind text, needs text[], present 
     with recursive base (column_id, type, domain) as (
         select a.attnum, a.atttypid, false
           from pg_catalog.pg_attribute a
-         where a.attrelid = i_table and a.attnum > 0 and not a.attisdropped
+         where a.attrelid = i_table and a.attnum > 0 and not a.attisdropped and a.attgenerated <> 'v'
         union all
         select b.column_id, t.typbasetype, true
           from base b join pg_catalog.pg_type t on t.oid = b.type and t.typtype = 'd'
@@ -20,7 +20,7 @@ returns table (nr int8, name text, ident text, kind text, needs text[], present 
            case k.kind when 'd' then '{DateStyle}'::text[]
                        when 'f' then '{extra_float_digits}'
                        when 'b' then '{bytea_output}'
-                       when 'x' then '{DateStyle,IntervalStyle,extra_float_digits,bytea_output,lc_monetary,search_path}'
+                       when 'x' then '{DateStyle,IntervalStyle,extra_float_digits,bytea_output,lc_monetary,quote_all_identifiers,search_path}'
                        else '{}' end,
            a.attnotnull, a.attname::text = any (i_ignored)
       from pg_catalog.pg_attribute a

@@ -18,6 +18,8 @@ returns text as $$
 --                    careful: value by value; always right.
 --      i_chars     - characters that the quick way is to encode besides those that are always likely: pgq._capture_sample()
 --
+-- What is searched and replaced is so under collation "C": those of the columns may disagree, or find characters that are only equal to them.
+--
 -- Separators of the chain: chr(1) ends a column; chr(1) chr(2) stands for = ; chr(1) chr(3) for = before a value that is
 -- never an empty text, hence a null when the column ends there.
 --
@@ -64,7 +66,7 @@ begin
                             and a.atttypid in ('jsonb'::regtype, 'json'::regtype, 'tsvector'::regtype));
         _careful := _careful || ' operator(pg_catalog.||) ' || pgq._capture_quote(_sep || pgq._urlencode(_c.name))
             || ' operator(pg_catalog.||) case when ' || _value || ' is distinct from null then ''='' operator(pg_catalog.||) pgq._capture_urlencode('
-            || 'pg_catalog.format(''%s'', ' || _written || ')) else '''' end';
+            || 'pg_catalog.format(''%s'', ' || _written || ') collate pg_catalog."C") else '''' end';
         if _quick and _c.kind = 'x' then
             return null;
         end if;
@@ -105,7 +107,7 @@ begin
         end if;
         _count := _count + 1;
         if _count = 90 then
-            _call := _call || ' operator(pg_catalog.||) pg_catalog.format(' || pgq._capture_quote(_format) || _args || ')';
+            _call := _call || ' operator(pg_catalog.||) (pg_catalog.format(' || pgq._capture_quote(_format) || _args || ') collate pg_catalog."C")';
             _format := '';
             _args := '';
             _count := 0;
@@ -119,7 +121,7 @@ begin
         return null;
     end if;
     if _count > 0 then
-        _call := _call || ' operator(pg_catalog.||) pg_catalog.format(' || pgq._capture_quote(_format) || _args || ')';
+        _call := _call || ' operator(pg_catalog.||) (pg_catalog.format(' || pgq._capture_quote(_format) || _args || ') collate pg_catalog."C")';
     end if;
     _call := substr(_call, length(' operator(pg_catalog.||) ') + 1);
 
@@ -154,7 +156,7 @@ begin
                       || (select coalesce(string_agg(case when ascii(c) < 128 then '\u' || lpad(to_hex(ascii(c)), 4, '0') else c end, ''), '')
                             from unnest(string_to_array(i_chars, null)) c where c <> all ('{" ",+,:,",",@,/,"\"","{","}",[,]}'))
                       || case when strpos(_chars, '[') > 0 then '[' else '' end || '-]') || ' collate pg_catalog."C"'
-                 else format('pg_catalog.strpos(%s, E''\x01'') operator(pg_catalog.=) 0', _text) end,
+                 else format('pg_catalog.strpos((%s) collate pg_catalog."C", E''\x01'') operator(pg_catalog.=) 0', _text) end,
             _call);
     end if;
     -- a NOT NULL may be gone
@@ -184,8 +186,8 @@ returns text as $$
 --
 -- Names are qualified instead of a pinned search_path, and backslashes stand in E'' only: this may run for each row.
 declare
-    _data text := i_data;
-    _run text;
+    _data text collate pg_catalog."C" := i_data;
+    _run text collate pg_catalog."C";
 begin
     for _n in 1 .. 40 loop
         _run := pg_catalog.substring(_data, '[^A-Za-z0-9_.&%=+-]+' collate pg_catalog."C");

@@ -34,6 +34,7 @@ begin
     end if;
     if exists (select 1 from pg_catalog.unnest(i_uniques) u
                 where pg_catalog.split_part(u, ':', 3) is distinct from pg_catalog.md5(pg_catalog.pg_get_indexdef(pg_catalog.split_part(u, ':', 1)::pg_catalog.oid)))
+       or pg_catalog.current_setting('transaction_isolation') ~ '^read ' and pgq._capture_uniqueness(i_table) <> i_uniques
        or exists (select 1 from pg_catalog.unnest(pgq._capture_uniqueness(i_table)) u
                    where u <> all (i_uniques) and pg_catalog.pg_get_indexdef(pg_catalog.split_part(u, ':', 1)::pg_catalog.oid) is not null)
        or pg_catalog.current_setting('transaction_isolation') ~ '^read ' and not pgq._capture_same_columns(i_table, i_columns, i_present) then
@@ -56,7 +57,7 @@ exception
     when undefined_column or undefined_table or undefined_object then
         return false;
 end;
-$$ language plpgsql immutable set search_path = pg_catalog, pgq, pg_temp;
+$$ language plpgsql immutable set search_path = pg_catalog, pgq, pg_temp set quote_all_identifiers = off;
 
 create or replace function pgq._capture_same_columns(i_table oid, i_columns text[], i_present text[])
 returns boolean as $$
@@ -64,20 +65,23 @@ returns boolean as $$
 --
 -- Volatile, for a snapshot of its own.
 begin
-    return array(select a.attname::text from pg_attribute a where a.attrelid = i_table and a.attnum > 0 and not a.attisdropped order by a.attnum) = i_columns
+    return array(select a.attname::text from pg_attribute a where a.attrelid = i_table and a.attnum > 0 and not a.attisdropped and a.attgenerated <> 'v' order by a.attnum) = i_columns
        and not exists (select 1 from pg_attribute a where a.attrelid = i_table and a.attname::text = any (i_present) and not a.attnotnull);
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
 
-create or replace function pgq._capture_unaltered(i_table regclass)
+create or replace function pgq._capture_unaltered(i_table regclass, i_children boolean default false)
 returns void as $$
 -- Asserts that an old snapshot shows a table as it is: what it shows of its columns and unique indexes has not been replaced.
 --
+-- Parameters:
+--      i_children  - and that it has no new children, which replace its row in pg_class, as other commands do
 -- Errors:
 --      serialization_failure
 begin
     if current_setting('transaction_isolation') !~ '^read '
-       and (exists (select 1 from pg_index x where x.indrelid = i_table and (x.indisunique or x.indisexclusion) and x.xmax <> '0'::xid and pgq._capture_xid_status(x.xmax) = 'committed')
+       and (i_children and exists (select 1 from pg_class c where c.oid = i_table and c.xmax <> '0'::xid and pgq._capture_xid_status(c.xmax) = 'committed')
+            or exists (select 1 from pg_index x where x.indrelid = i_table and (x.indisunique or x.indisexclusion) and x.xmax <> '0'::xid and pgq._capture_xid_status(x.xmax) = 'committed')
             or exists (select 1 from pg_attribute a where a.attrelid = i_table and a.attnum > 0 and a.xmax <> '0'::xid and pgq._capture_xid_status(a.xmax) = 'committed')) then
         raise exception 'table % was altered after the snapshot of this transaction was taken', i_table
             using errcode = 'serialization_failure', hint = 'Run the transaction again.';

@@ -24,7 +24,7 @@ begin
     end if;
     return _p;
 end;
-$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on set quote_all_identifiers = off;
 
 create or replace function pgq._capture_row(
     i_queue text, i_function name, i_table oid, i_op text, i_options text[], i_new record, i_old record, i_numbers int8[])
@@ -110,7 +110,7 @@ begin
 end;
 $$ language plpgsql
    set search_path = pg_catalog, pg_temp set DateStyle = 'ISO' set IntervalStyle = 'iso_8601'
-   set extra_float_digits = 1 set bytea_output = 'hex' set lc_monetary = 'C' set standard_conforming_strings = on;
+   set extra_float_digits = 1 set bytea_output = 'hex' set lc_monetary = 'C' set quote_all_identifiers = off set standard_conforming_strings = on;
 
 create or replace function pgq._capture_heal(i_queue text, i_function name, i_table oid)
 returns void as $$

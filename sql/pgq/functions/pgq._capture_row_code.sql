@@ -235,7 +235,7 @@ $code$,
              else format('perform pgq._capture_not_last(tg_relid, %L);', i_capture.function_name) end,
         i_capture.function_name,
         case when _w.swappable
-             then format(E'\n        if not pgq._capture_key_checked(tg_relid, %L) then\n            %s\n        end if;', i_capture.function_name,
+             then format(E'\n        if not pgq._capture_key_checked(tg_relid, %L) then\n            perform pgq._capture_unaltered(tg_relid);\n            %s\n        end if;', i_capture.function_name,
                          pgq._capture_refuse(i_capture, 'exit slow;', pgq._capture_unchecked(), 'object_not_in_prerequisite_state', 'Table: ' || i_table::regclass,
                                 'Run: skytools londiste INI refresh-trigger TABLE (or pgq.capture_table(queue, table)), or make the key NOT DEFERRABLE.'))
              else '' end);

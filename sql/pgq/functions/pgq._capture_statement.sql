@@ -50,6 +50,22 @@ begin
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
 
+create or replace function pgq._capture_inherited(i_table regclass)
+returns boolean as $$
+-- Whether a table has children: what is changed in them through it is in the transition tables, too.
+begin
+    return exists (select 1 from pg_inherits h where h.inhparent = i_table);
+end;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
+
+create or replace function pgq._capture_inherited_planned(i_table regclass)
+returns boolean as $$
+-- The same for expressions.  Called immutable for the reason that pgq._capture_intact is: a new child makes plans anew.
+begin
+    return pgq._capture_inherited(i_table);
+end;
+$$ language plpgsql immutable set search_path = pg_catalog, pgq, pg_temp;
+
 create or replace function pgq._capture_nested(i_table oid)
 returns boolean as $$
 -- Errors:
@@ -241,7 +257,7 @@ begin
         return null;
     elsif _state operator(pg_catalog.<) 0 then
         if _state operator(pg_catalog.=) -5 then
-            perform pgq._capture_unaltered(tg_relid);
+            perform pgq._capture_unaltered(tg_relid, true);
         end if;
         %s
         _state := pg_catalog.pg_sequence_last_value(%L);
@@ -281,7 +297,7 @@ create or replace function pgq._capture_settings(i_settings text[])
 returns text[] as $$
 -- Sets what the text of values depends on: to the canonical settings (null), or back to what this returned.
 declare
-    _names constant text[] := '{DateStyle,IntervalStyle,extra_float_digits,bytea_output,lc_monetary,search_path}';
+    _names constant text[] := '{DateStyle,IntervalStyle,extra_float_digits,bytea_output,lc_monetary,quote_all_identifiers,search_path}';
     _before text[] := array(select pg_catalog.current_setting(n) from pg_catalog.unnest(_names) with ordinality u (n, nr) order by nr);
 begin
     for _n in 1 .. pg_catalog.cardinality(_names) loop
@@ -297,7 +313,7 @@ returns text as $$
 --
 -- Errors:
 --      those of pgq._capture_plan and pgq._capture_null_refused
---      feature_not_supported: the key is deferrable
+--      feature_not_supported: the key is deferrable; the table has children
 --      serialization_failure: the snapshot does not show that the table is captured
 --      object_not_in_prerequisite_state: nothing is registered, as after the restore of a dump without data
 declare
@@ -313,6 +329,11 @@ begin
     elsif not found then
         raise exception 'table % was altered, and its capture by function pgq.% is not registered', i_table::regclass, i_function
             using errcode = 'object_not_in_prerequisite_state', hint = 'Put it on again: "skytools verify --repair", or pgq.capture_table().';
+    end if;
+    if pgq._capture_inherited(i_table) then
+        raise exception 'table % is inherited: its capture by statement cannot tell its rows from those of its children', i_table::regclass
+            using errcode = 'feature_not_supported',
+                  hint = 'Capture the table by row: skytools londiste INI refresh-trigger TABLE --trigger-form=row (or pgq.capture_table(queue, table)).';
     end if;
     perform pgq._capture_plan(i_queue, _c.options, i_table, i_op);
     _w := pgq._capture_words(_c, i_table);
@@ -330,4 +351,4 @@ begin
         || coalesce(' where ' || nullif(_refusals, ''), '');
 end;
 $$ language plpgsql
-   set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
+   set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on set quote_all_identifiers = off;

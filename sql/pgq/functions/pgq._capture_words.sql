@@ -120,7 +120,7 @@ begin
         i_capture.queue_name, i_table,
         i_table, format('%I.%I', _p.rel_schema, _p.rel_name), _p.last_attnum, _p.key_index, _p.identity_index, _p.key_names,
         _columns,
-        array(select a.atttypid from pg_attribute a where a.attrelid = i_table and a.attnum > 0 and not a.attisdropped order by a.attnum),
+        array(select a.atttypid from pg_attribute a where a.attrelid = i_table and a.attnum > 0 and not a.attisdropped and a.attgenerated <> 'v' order by a.attnum),
         _present, _uniques, array(select a.relid::oid from pg_partition_ancestors(i_table) a),
         -- the only way to notice a first key where it is not the replica identity
         case when _p.key_index = 0 and not _default_identity
@@ -137,7 +137,8 @@ begin
                   || ' then -3' else '' end,
         case i_capture.form when 'row'
              then format(E'\n        when tg_when operator(pg_catalog.=) ''BEFORE'' and pgq._capture_follower_planned(''%s''::pg_catalog.regclass, %L) is not null then -4',
-                         i_table, i_capture.function_name) else '' end,
+                         i_table, i_capture.function_name)
+             else format(E'\n        when pgq._capture_inherited_planned(''%s''::pg_catalog.regclass) then -2', i_table) end,
         i_words.prefix || '_state_seq');
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
@@ -146,7 +147,7 @@ create or replace function pgq._capture_canonical(i_setting text)
 returns text as $$
 -- The value under which generated capture writes texts that depend on a setting.
     select case i_setting when 'DateStyle' then 'ISO' when 'IntervalStyle' then 'iso_8601' when 'extra_float_digits' then '1' when 'bytea_output' then 'hex'
-                          when 'lc_monetary' then 'C' when 'search_path' then 'pg_catalog, pg_temp' end;
+                          when 'lc_monetary' then 'C' when 'search_path' then 'pg_catalog, pg_temp' when 'quote_all_identifiers' then 'off' end;
 $$ language sql immutable strict set search_path = pg_catalog, pgq, pg_temp;
 
 create or replace function pgq._capture_enter(i_needs text[])

@@ -105,6 +105,8 @@ begin
         select a.attname::text as name, quote_ident(a.attname) as ident, a.atttypid as type
           from pg_attribute a
          where a.attrelid = i_relid and a.attnum > 0 and not a.attisdropped
+           -- triggers do not see what is virtual
+           and a.attgenerated <> 'v'
          order by a.attnum
     loop
         if starts_with(_c.name, '_pgq_ev_') and _c.name !~ '^_pgq_ev_(type|data|extra[1-4])$' then
@@ -213,4 +215,4 @@ begin
     end if;
     return _p;
 end;
-$$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
+$$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on set quote_all_identifiers = off;

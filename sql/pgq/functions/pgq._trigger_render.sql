@@ -14,14 +14,15 @@ returns text as $$
 -- Errors:
 --      program_limit_exceeded: a row larger than 1 GB
 declare
-    _text text := pg_catalog.array_to_string(i_values, E'\x01', E'\x02');   -- a null is a value of its own
-    _encoded text;
+    -- whatever the collations of columns take for equal
+    _text text collate pg_catalog."C" := pg_catalog.array_to_string(i_values, E'\x01', E'\x02');   -- a null is a value of its own
+    _encoded text collate pg_catalog."C";
     _pieces text[] := '{}';
-    _v text;
+    _v text collate pg_catalog."C";
 begin
     if pg_catalog.octet_length(_text) operator(pg_catalog.<) 100000
-       and pg_catalog.strpos(pg_catalog.array_to_string(i_values, ''), E'\x01') operator(pg_catalog.=) 0
-       and pg_catalog.strpos(pg_catalog.array_to_string(i_values, ''), E'\x02') operator(pg_catalog.=) 0 then
+       and pg_catalog.strpos(pg_catalog.array_to_string(i_values, '') collate pg_catalog."C", E'\x01') operator(pg_catalog.=) 0
+       and pg_catalog.strpos(pg_catalog.array_to_string(i_values, '') collate pg_catalog."C", E'\x02') operator(pg_catalog.=) 0 then
         -- the characters that pgq._urlencode looks at first
         _encoded := pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(
                     pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(

@@ -65,8 +65,9 @@ returns text as $$
 -- Three ways, by what the text is like: nothing to encode; some characters of ASCII or few different others, which are
 -- replaced one after the other; anything else byte by byte.
 declare
-    _v text := val;
-    _char text;
+    -- what its caller's collation takes for equal is not
+    _v text collate pg_catalog."C" := val;
+    _char text collate pg_catalog."C";
     _code text;
 begin
     if _v !~ '[^A-Za-z0-9_.-]' collate "C" then

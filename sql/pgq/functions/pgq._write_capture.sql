@@ -56,4 +56,4 @@ begin
      where c.capture_id = i_capture.capture_id;
     return _table;
 end;
-$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on set quote_all_identifiers = off;

@@ -79,6 +79,13 @@ select format('table %I.%I, queue %I', r.rel_schema, r.rel_name, r.queue_name), 
            case when not r.by_statement then format('select pgq.capture_table(%s)', $OPTIONS) end
      where r.trigger is not null and r.deferrable and (r.by_statement or r.operations ~ 'I' and not pgq._capture_key_checked(r.rel, r.function_name))
     union all
+    select 'some of its triggers are ENABLE ALWAYS, others are not: changes of sessions with session_replication_role = replica are captured in part',
+           'have all of them so', format('select pgq.capture_table(%s)', $OPTIONS)
+     where r.trigger is not null and not r.one_for_all
+       and (select bool_or(t.tgenabled = 'A') and bool_or(t.tgenabled = 'O')
+              from pgq._capture_wanted(r.form, r.trigger_name, r.operations, false, r.deferrable) w
+              join pg_trigger t on t.tgrelid = r.rel and t.tgname = w.name)
+    union all
     select 'the triggers are those of an older installation: what triggers and functions do inside of a statement may be logged wrongly',
            'put the present ones on the table', format('select pgq.capture_table(%s)', $OPTIONS)
      where r.trigger is not null
