@@ -215,4 +215,4 @@ begin
     end if;
     return _p;
 end;
-$$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on set quote_all_identifiers = off;
+$$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
