@@ -3,7 +3,7 @@
 use crate::change::{fill, with_nulls, without_nulls};
 use crate::dice::Dice;
 use crate::kinds::{KINDS, ident, kind_of, literal};
-use crate::setup::{COLUMN_NAMES, SCHEMAS, TABLE_NAMES, attach, capture, fresh_name, random_table};
+use crate::setup::{SCHEMAS, TABLE_NAMES, attach, capture, column_name, fresh_name, random_table};
 use crate::step::{BEHIND, DEFERRABLE, Form, NESTED, QUEUE, RESETS, WITHOUT_KEY};
 use crate::world::{Column, Role, Table, World};
 
@@ -49,7 +49,7 @@ fn loose<'a>(dice: &mut Dice, table: &'a Table) -> Option<&'a Column> {
 
 fn unused_column(dice: &mut Dice, table: &Table) -> String {
     let used: Vec<&str> = table.columns.iter().map(|c| c.name.as_str()).collect();
-    fresh_name(dice, COLUMN_NAMES, &used)
+    column_name(dice, &used)
 }
 
 fn add_column(dice: &mut Dice, id: usize, table: &Table) -> Change {

@@ -83,6 +83,8 @@ pub const KINDS: &[Kind] = &[
     key("bool", &["t", "f"]),
     key("public.mood", &["ok", "a&b=c", "x\u{1}y", "é"]),
     key("public.short", &["a", "b&", "c%", "d e"]),
+    kind("public.icu", &["a", "é&", "x y", ""]),
+    kind("public.faint", &["a+b c", "％A＝／", "x/Y", "p\u{1}q\u{3}"]),
     key("public.citext", &["a", "A", "b C", "é", "É", "x&"]),
     key("inet", &["10.0.0.1/8", "10.0.0.1", "::1", "fe80::/10"]),
     kind("public.amount", &["1", "1.50", "-999", "0.000"]),
