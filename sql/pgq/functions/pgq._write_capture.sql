@@ -49,6 +49,9 @@ begin
             execute format('grant execute on function %s to %I', _name, _role);
         end if;
     end loop;
+    perform pgq._capture_renamed(i_sample)
+       from pg_class r join pg_namespace n on n.oid = r.relnamespace
+      where r.oid = _table and (n.nspname, r.relname) <> (i_capture.rel_schema, i_capture.rel_name);
     update pgq.capture c
        set (rel_schema, rel_name) = (select n.nspname, r.relname from pg_class r join pg_namespace n on n.oid = r.relnamespace where r.oid = _table),
            (chars, sampled, sample_due) = (i_capture.chars, i_capture.sampled, i_capture.sample_due),
@@ -57,3 +60,47 @@ begin
     return _table;
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on set quote_all_identifiers = off;
+
+create or replace function pgq._capture_renamed(i_wait boolean)
+returns void as $$
+-- Gives all rows of pgq.capture the names that their tables have now: tables may have exchanged them.
+--
+-- Parameters:
+--      i_wait      - for others that do the same; otherwise an error
+-- Tables directly manipulated:
+--      update, delete - pgq.capture
+declare
+    _ids int4[];
+    _schemas name[];
+    _names name[];
+begin
+    select array_agg(c.capture_id order by c.capture_id), array_agg(n.nspname order by c.capture_id), array_agg(r.relname order by c.capture_id)
+      into _ids, _schemas, _names
+      from pgq.capture c
+           cross join lateral (select t.tgrelid from pg_trigger t
+                                where t.tgfoid = to_regprocedure(format('pgq.%I()', c.function_name)) and t.tgparentid = 0 and not t.tgisinternal
+                                order by t.tgrelid <> coalesce(to_regclass(format('%I.%I', c.rel_schema, c.rel_name)), 0::oid), t.oid limit 1) t
+           join pg_class r on r.oid = t.tgrelid
+           join pg_namespace n on n.oid = r.relnamespace
+     where (n.nspname, r.relname) <> (c.rel_schema, c.rel_name);
+    if i_wait then
+        perform 1 from pgq.capture c where c.capture_id = any (_ids) order by c.capture_id for update;
+    else
+        perform 1 from pgq.capture c where c.capture_id = any (_ids) order by c.capture_id for update nowait;
+    end if;
+    -- tables of these names are gone
+    perform pgq._capture_forget(c.queue_name, c.rel_schema, c.rel_name, c.trigger_name)
+       from pgq.capture c
+      where c.capture_id <> all (_ids)
+        and exists (select 1
+                      from unnest(_ids, _schemas, _names) w (id, schema_name, table_name) join pgq.capture o on o.capture_id = w.id
+                     where (o.queue_name, o.trigger_name, w.schema_name, w.table_name) = (c.queue_name, c.trigger_name, c.rel_schema, c.rel_name))
+        and not exists (select 1 from pg_trigger t where t.tgfoid = to_regprocedure(format('pgq.%I()', c.function_name)));
+    -- first names that no other has
+    update pgq.capture c set rel_name = c.function_name where c.capture_id = any (_ids);
+    update pgq.capture c
+       set rel_schema = w.schema_name, rel_name = w.table_name
+      from unnest(_ids, _schemas, _names) w (id, schema_name, table_name)
+     where c.capture_id = w.id;
+end;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;

@@ -59,6 +59,23 @@ do $$ declare _e text[] := events(); begin
     assert _e[2] ~ '^U:id id=1&.*b=other' and _e[3] ~ '^U:id id=2&.*b=x', _e::text;
 end $$;
 
+-- tables exchange their names, all of them are written anew; one takes the name of another that is gone
+create table one (id int primary key, a int); create table two (id int primary key, b int); create table three (id int primary key, c int);
+select pgq.capture_table('q', 'one') = 'row' as ok, pgq.capture_table('q', 'two') = 'row' as x, pgq.capture_table('q', 'three') = 'row' as y \gset
+alter table one rename to old; alter table two rename to one; alter table three rename to two; alter table old rename to three;
+insert into one values (1, 1);
+do $$ begin
+    assert (select array_agg(rel_name || ' ' || (select a.attname from pg_attribute a join pg_trigger t on t.tgrelid = a.attrelid
+                                                  where t.tgfoid = to_regprocedure(format('pgq.%I()', c.function_name)) and t.tgname = '_londiste_q' and a.attnum = 2) order by rel_name)
+              from pgq.capture c where rel_name in ('one', 'two', 'three')) = '{one b,three a,two c}';
+    assert pgq.refresh_capture() = 7, pgq.refresh_capture();
+end $$;
+drop table three; alter table two rename to three; insert into three values (1, 1); insert into one values (2, 1);
+do $$ declare _e text[] := events(); begin
+    assert _e = '{I:id id=1&b=1 public.one,I:id id=1&c=1 public.three,I:id id=2&b=1 public.one}', _e::text;
+    assert (select count(*) = 2 from pgq.capture where rel_name in ('one', 'two', 'three'));
+end $$;
+
 -- nulls in a key that is not the primary one
 create table k (a int unique, b text, v text); create table ks (a text unique, v text); create table km (a text unique, v text);
 select pgq.capture_table('q', 'k', 'pkey=a') = 'row' as ok, pgq.capture_table('q', 'ks', 'pkey=a', 'form=statement') = 'statement' as x,
