@@ -48,6 +48,7 @@ const CHANGES: &[&str] = &[
     "update \"Odd \"\"Name\" set po = 2.50, mo = 'sad', by = '\\xdeadbeef', iv = '1 day -00:00:01'",
     "delete from \"Odd \"\"Name\" where id = 3",
     "update \"Odd \"\"Name\" set \"Up \"\"q\" = repeat('%&=', 3000), jb = null where id > 4",
+    "update \"Odd \"\"Name\" set always_id = default, t = 'another number' where id > 5",
 ];
 
 #[tokio::test(flavor = "multi_thread")]

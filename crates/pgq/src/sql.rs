@@ -96,8 +96,16 @@ pub const VERSION: &str = "select pgq.version()";
 /// The tick up to which a consumer's work is committed in the target database.
 pub const GET_LAST_TICK: &str = "select pgq_ext.get_last_tick($1::text)";
 
+/// Whether no other process has begun a batch of that consumer; until the end of the transaction.
+pub const LOCK_LAST_TICK: &str = "select pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.concat('pgq_ext.completed_tick ', $1::text), 0))";
+
 /// Stores that tick; NULL forgets it.
 pub const SET_LAST_TICK: &str = "select pgq_ext.set_last_tick($1::text, $2::int8)";
+
+/// Has a session flush its WAL when it commits, where somebody has turned that off: a server that crashes would forget what the
+/// other one has been told, and one of the two would have a batch that the other has not.
+pub const DURABLE: &str = "select pg_catalog.set_config('synchronous_commit', 'local', false) \
+     where pg_catalog.current_setting('synchronous_commit') = 'off'";
 
 /// All statements about schema `pgq`, with their names.
 pub const QUEUE_STATEMENTS: &[(&str, &str)] = &[
@@ -127,4 +135,4 @@ pub const QUEUE_STATEMENTS: &[(&str, &str)] = &[
 
 /// All statements about schema `pgq_ext`, with their names.
 pub const TRACKING_STATEMENTS: &[(&str, &str)] =
-    &[("GET_LAST_TICK", GET_LAST_TICK), ("SET_LAST_TICK", SET_LAST_TICK)];
+    &[("LOCK_LAST_TICK", LOCK_LAST_TICK), ("GET_LAST_TICK", GET_LAST_TICK), ("SET_LAST_TICK", SET_LAST_TICK)];

@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use pgq::cascade::{self, NewNode, NodeType};
+use skytools::ErrorKind;
 
 #[tokio::test]
 async fn every_statement_prepares() -> Result<()> {
@@ -78,7 +79,10 @@ async fn a_root_and_a_leaf() -> Result<()> {
     assert_eq!((state.completed_tick, state.paused, state.uptodate), (watermark + 7, true, false));
     assert_eq!(state.cur_error, None);
     let unknown = cascade::consumer_state(&leaf, "q", "nobody").await.unwrap_err();
-    assert_eq!(unknown.kind(), skytools::ErrorKind::NotFound);
+    assert_eq!(unknown.kind(), ErrorKind::NotFound);
+
+    cascade::set_consumer_paused(&leaf, "q", "w2", false).await?.log();
+    one_process_at_a_time(&leaf_db, watermark + 7).await?;
 
     cascade::register_consumer(&leaf, "q", "w2.copy.public.t", "n1", watermark).await?.log();
     assert_eq!(cascade::consumer_info(&leaf, "q").await?.len(), 2);
@@ -128,5 +132,28 @@ async fn roles_are_swapped_in_steps() -> Result<()> {
     cascade::set_node_attrs(&client, "q", Some("sync_watermark=n2")).await?.log();
     let info = cascade::load_node_info(&client, "q").await?.context("the node")?;
     assert_eq!(info.node_attrs.as_deref(), Some("sync_watermark=n2"));
+    Ok(())
+}
+
+/// Two processes of one consumer: the second neither works beside the first, nor with the position that it has read before.
+async fn one_process_at_a_time(leaf: &testkit::TestDb, completed: i64) -> Result<()> {
+    let (one, two) = (leaf.connect().await?, leaf.connect().await?);
+    cascade::begin_batch(&one, "q", "w2", completed).await?;
+    let beside = cascade::begin_batch(&two, "q", "w2", completed).await.unwrap_err();
+    assert_eq!(beside.kind(), ErrorKind::Transient, "{}", beside.chain());
+    assert!(beside.to_string().contains("another process is applying"), "{beside}");
+    two.batch_execute("rollback").await?;
+    let other = cascade::begin_batch(&two, "q", "nobody", completed).await.unwrap_err();
+    assert_eq!(other.kind(), ErrorKind::NotFound, "{}", other.chain());
+    two.batch_execute("rollback").await?;
+
+    cascade::set_consumer_completed(&one, "q", "w2", completed + 1).await?;
+    one.batch_execute("commit").await?;
+    let late = cascade::begin_batch(&two, "q", "w2", completed).await.unwrap_err();
+    assert_eq!(late.kind(), ErrorKind::Transient, "{}", late.chain());
+    assert!(late.to_string().contains(&format!("from tick {completed} to {}", completed + 1)), "{late}");
+    two.batch_execute("rollback").await?;
+    cascade::begin_batch(&two, "q", "w2", completed + 1).await?;
+    two.batch_execute("rollback").await?;
     Ok(())
 }

@@ -48,7 +48,7 @@ begin
 end;
 $$ language plpgsql;
 
-create or replace function pgq._capture_number(i_function name, i_table oid, i_version tid, i_sequence regclass)
+create or replace function pgq._capture_number(i_function text, i_table oid, i_version tid, i_sequence regclass)
 returns boolean as $$
 -- The WHEN clause of the AFTER trigger: draws the number of a change that was left to it.
 --

@@ -92,7 +92,8 @@ begin
         select w.name, w.type, coalesce(w.function, i_function) as function, w.old_rows, w.new_rows,
                case w.condition
                    when 'never' then 'false'
-                   when 'kept' then format('case when current_setting(%L, true) <> '''' then pgq._capture_number(%L, old.tableoid, old.ctid, %L::regclass) end',
+                   -- PostgreSQL reads and plans it anew for each statement: no more of it than necessary, and its constants are short
+                   when 'kept' then format('current_setting(%L, true) <> '''' and pgq._capture_number(%L::text, old.tableoid, old.ctid, %L::regclass)',
                                            'skytools.late' || _code, _code, _sequence)
                    when 'number' then format('pgq._trigger_number(%L, %L, old.tableoid, old.ctid, %s)', i_args[1], _code, _xmin)
                    when 'first' then format('pgq._trigger_first(%L, %L, old.tableoid, old.ctid, %s)', i_args[1], _code, _xmin)
@@ -106,7 +107,7 @@ begin
                and t.tgtype = _t.type and t.tgargs = _stored
                and t.tgoldtable is not distinct from _t.old_rows and t.tgnewtable is not distinct from _t.new_rows
                and case when t.tgqual is null then _t.condition is null
-                        else strpos(pg_get_expr(t.tgqual, t.tgrelid), case _t.condition when 'false' then 'false' else _code end) > 0 end
+                        else strpos(pg_get_expr(t.tgqual, t.tgrelid), case _t.condition when 'false' then 'false' else quote_literal(_code) || '::text' end) > 0 end
                and t.tgattr::text = '' and t.tgconstraint = 0
                and t.tgenabled = case when _always then 'A' else 'O' end);
         execute format('create or replace trigger %I %s %s on %s %s for each %s %s execute function pgq.%I(%s)',

@@ -74,6 +74,7 @@ begin
         when lock_not_available then
             return _q.tick_id;
     end;
+    perform pgq._flush_tick();
     perform txid_current();
     -- read before the snapshot of the tick is taken: see tick_event_seq
     _last_event := coalesce(pg_sequence_last_value(_q.event_seq), 1);

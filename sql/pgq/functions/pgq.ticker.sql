@@ -20,6 +20,7 @@ begin
         raise exception 'queue not found or ticker disabled: %', i_queue_name;
     end if;
 
+    perform pgq._flush_tick();
     insert into pgq.tick (tick_queue, tick_id, tick_time, tick_event_seq)
         values (_q.queue_id, i_tick_id, i_orig_timestamp, i_event_seq);
 
@@ -127,6 +128,7 @@ begin
     end if;
 
     -- an id of its own puts this transaction in order with the writers before the snapshot is taken
+    perform pgq._flush_tick();
     perform txid_current();
     insert into pgq.tick (tick_queue, tick_id, tick_event_seq)
         values (_q.queue_id, nextval(_q.queue_tick_seq::regclass), _q.event_seq);

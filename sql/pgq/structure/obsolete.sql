@@ -32,7 +32,10 @@ begin
                 or p.proname = '_capture_wanted' and not '{i_deferrable}' <@ p.proargnames
                 or p.proname = '_capture_keys_changed' and p.pronargs <> 2
                 or p.proname = '_trigger_check_key' and p.pronargs <> 3
-                or p.proname = '_capture_refuse' and p.proargnames[2] = 'i_leave')
+                or p.proname = '_capture_refuse' and p.proargnames[2] = 'i_leave'
+                -- triggers go on with it until they are made anew
+                or p.proname = '_capture_number' and p.proargtypes[0] = 'name'::pg_catalog.regtype
+                   and not exists (select 1 from pg_catalog.pg_depend d where d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass and d.refobjid = p.oid))
     loop
         execute pg_catalog.format('drop function %s', _f.fn);
     end loop;

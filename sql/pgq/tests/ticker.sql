@@ -93,3 +93,38 @@ begin;
 select pgq.ticker('q'), pgq.tick_on_demand('q');
 do $$ begin assert txid_current_if_assigned() is null; end $$;
 commit;
+
+-- a tick is flushed, and what comes before it, also where nobody waits for that
+set synchronous_commit = off;
+begin;
+do $$
+begin
+    perform pgq.tick_on_demand('q');
+    assert current_setting('synchronous_commit') = 'off', 'no tick, no flush';
+    perform pgq.insert_event('q', 't', 'x');
+end $$;
+commit;
+begin;
+do $$
+declare
+    _before int8 := (select max(tick_id) from pgq.tick where tick_queue = 1);
+begin
+    assert pgq.tick_on_demand('q') > _before;
+    assert current_setting('synchronous_commit') = 'local', 'on demand';
+end $$;
+commit;
+do $$
+begin
+    assert current_setting('synchronous_commit') = 'off', 'of the transaction only';
+    perform pgq.force_tick('q');
+    assert pgq.ticker('q') is not null;
+    assert current_setting('synchronous_commit') = 'local', 'ticker';
+end $$;
+set synchronous_commit = remote_write;
+do $$
+begin
+    perform pgq.force_tick('q');
+    assert pgq.ticker('q') is not null;
+    assert current_setting('synchronous_commit') = 'remote_write', 'what waits for more is left alone';
+end $$;
+reset synchronous_commit;

@@ -60,6 +60,11 @@ const READ: &[(&str, &str)] = &[
 const ROOM_TO_SORT: &str = "select pg_catalog.set_config('work_mem', '64MB', false) \
      where pg_catalog.pg_size_bytes(pg_catalog.current_setting('work_mem')) < 67108864";
 
+/// Where somebody has turned it off, a server that crashes forgets what it has committed last. Then the target would lack a batch that the
+/// provider has been told is done, or have one that the provider does not know of. So each side flushes its WAL once in a batch.
+const DURABLE: &str = "select pg_catalog.set_config('synchronous_commit', 'local', false) \
+     where pg_catalog.current_setting('synchronous_commit') = 'off'";
+
 /// How values were written where they come from, as far as their text depends on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceStyle {
@@ -92,10 +97,26 @@ pub enum Role {
     Token,
 }
 
+impl Role {
+    /// Whether a batch that failed with `error` may succeed where constraints are checked at its end: the origin may have deferred them, or
+    /// have changed several rows in one statement. As a replica nothing checks them.
+    pub fn may_succeed_deferred(self, error: &Error) -> bool {
+        self == Role::Token && error.sqlstate().is_some_and(|state| state.code().starts_with("23"))
+    }
+}
+
+/// Has the transaction check its deferrable constraints when it commits.
+pub const DEFER: &str = "set constraints all deferred";
+
 async fn pin<C: GenericClient + Sync>(client: &C, settings: &[(&str, &str)]) -> Result<()> {
     let names: Vec<&str> = settings.iter().map(|(name, _)| *name).collect();
     let values: Vec<&str> = settings.iter().map(|(_, value)| *value).collect();
     client.query_typed(PIN, &[(&names, Type::TEXT_ARRAY), (&values, Type::TEXT_ARRAY)]).await?;
+    Ok(())
+}
+
+async fn make_durable<C: GenericClient + Sync>(client: &C) -> Result<()> {
+    client.query_typed(DURABLE, &[]).await?;
     Ok(())
 }
 
@@ -105,7 +126,7 @@ async fn pin<C: GenericClient + Sync>(client: &C, settings: &[(&str, &str)]) -> 
 /// Whatever the server reports.
 pub async fn prepare_reader<C: GenericClient + Sync>(client: &C) -> Result<()> {
     let room = async { Ok(client.query_typed(ROOM_TO_SORT, &[]).await?) };
-    tokio::try_join!(pin(client, COMMON), room)?;
+    tokio::try_join!(pin(client, COMMON), make_durable(client), room)?;
     Ok(())
 }
 
@@ -129,6 +150,7 @@ pub async fn prepare_apply<C: GenericClient + Sync>(
 ) -> Result<Role> {
     let date_style = format!("ISO, {}", style.date_order);
     pin(client, &[COMMON, APPLY, &[("DateStyle", &date_style)]].concat()).await?;
+    make_durable(client).await?;
     if let Err(e) = pin(client, &[("lc_monetary", &style.money_locale)]).await {
         tracing::warn!(
             locale = style.money_locale,
@@ -145,6 +167,7 @@ pub async fn prepare_apply<C: GenericClient + Sync>(
 /// As [`prepare_apply`].
 pub async fn prepare_load<C: GenericClient + Sync>(client: &C, queue: &str) -> Result<Role> {
     pin(client, COMMON).await?;
+    make_durable(client).await?;
     pin(client, &[("default_transaction_read_only", "off"), ("DateStyle", "ISO, YMD"), ("lc_monetary", "C")])
         .await?;
     set_role(client, queue).await

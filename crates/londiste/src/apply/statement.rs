@@ -206,17 +206,20 @@ fn insert(present: &Present<'_>) -> Plan {
 fn update(present: &Present<'_>, is_null: &dyn Fn(usize) -> bool) -> Result<Option<Plan>> {
     present.require_key()?;
     let key = &present.key;
+    let is_key = |column: &Column| key.iter().any(|(_, k)| k.name == column.name);
     let mut params = Vec::new();
     let mut sets = Vec::new();
     for (index, column) in &present.columns {
-        let is_key = key.iter().any(|(_, k)| k.name == column.name);
-        // An identity column cannot be written by UPDATE, and the origin could not change it either. A key is written
-        // only where an equal value may look different: the origin may have changed 1.0 into 1.00.
-        if column.generated || column.identity_always || (is_key && !column.inexact) {
+        // A key is written only where an equal value may look different: the origin may have changed 1.0 into 1.00.
+        if column.generated || column.identity_always || (is_key(column) && !column.inexact) {
             continue;
         }
         params.push(*index);
         sets.push(format!("{} = ${}", quote::ident(&column.name), params.len()));
+    }
+    let numbers: Vec<_> = present.columns.iter().filter(|(_, c)| c.identity_always && !is_key(c)).collect();
+    if !numbers.is_empty() {
+        return Ok(Some(replace(present, &numbers, is_null)));
     }
     if sets.is_empty() {
         return Ok(None);
@@ -225,6 +228,58 @@ fn update(present: &Present<'_>, is_null: &dyn Fn(usize) -> bool) -> Result<Opti
     let table = present.table;
     let sql = format!("update {}{} set {} where {condition}", only(table), table.sql, sets.join(", "));
     Ok(Some(Plan { sql, params, several: None }))
+}
+
+/// An update where columns outside the key are `generated always as identity`.
+///
+/// UPDATE may not write those, but they may have changed: the origin's may be plain columns, and there is `set n = default`. A row whose numbers
+/// are others goes, and comes back with them; what the event does not carry it keeps.
+fn replace(present: &Present<'_>, numbers: &[&(usize, &Column)], is_null: &dyn Fn(usize) -> bool) -> Plan {
+    let table = present.table;
+    let name = |column: &Column| quote::ident(&column.name);
+    let written: Vec<_> = present.columns.iter().filter(|(_, c)| !c.generated).collect();
+    let mut params: Vec<usize> = written.iter().map(|(index, _)| *index).collect();
+    let value = |column: &Column| {
+        let at = written.iter().position(|(_, c)| c.name == column.name).map_or(0, |at| at + 1);
+        format!("${at}::{}", column.type_sql)
+    };
+    let same: Vec<String> =
+        numbers.iter().map(|(_, c)| format!("{} is not distinct from {}", name(c), value(c))).collect();
+    let same = same.join(" and ");
+    let mut sets: Vec<String> = written
+        .iter()
+        .filter(|(_, c)| {
+            !c.identity_always && (c.inexact || present.key.iter().all(|(_, k)| k.name != c.name))
+        })
+        .map(|(_, c)| format!("{} = {}", name(c), value(c)))
+        .collect();
+    if sets.is_empty() {
+        // so that the row counts as found
+        sets = present.key.iter().take(1).map(|(_, k)| format!("{0} = t.{0}", name(k))).collect();
+    }
+    let condition = conditions(&present.key, is_null, &mut params);
+    let rest: Vec<String> = table
+        .columns
+        .iter()
+        .filter(|c| !c.generated && written.iter().all(|(_, w)| w.name != c.name))
+        .map(name)
+        .collect();
+    let names: Vec<String> = written.iter().map(|(_, c)| name(c)).chain(rest.iter().cloned()).collect();
+    let values: Vec<String> =
+        written.iter().map(|(_, c)| value(c)).chain(rest.iter().map(|r| format!("gone.{r}"))).collect();
+    let returned = if rest.is_empty() { "1".to_owned() } else { rest.join(", ") };
+    let only = only(table);
+    let sql = format!(
+        "with kept as (update {only}{table} t set {sets} where {condition} and {same} returning 1), \
+              gone as (delete from {only}{table} where {condition} and not ({same}) returning {returned}), \
+              back as (insert into {table} ({names}) overriding system value select {values} from gone returning 1) \
+         select from kept union all select from back",
+        table = table.sql,
+        sets = sets.join(", "),
+        names = names.join(", "),
+        values = values.join(", "),
+    );
+    Plan { sql, params, several: None }
 }
 
 #[cfg(test)]
@@ -359,14 +414,23 @@ mod tests {
     }
 
     #[test]
-    fn identity_columns_are_inserted_and_never_updated() {
+    fn identity_columns_are_inserted_and_a_row_with_another_number_is_replaced() {
         let mut identity = column("id", "bigint");
         identity.identity_always = true;
         let table =
             TableShape::from_parts("public.t", 1, false, vec![identity, column("v", "text")], Vec::new());
         let insert = carried(&table, Op::Insert, &["id", "v"], &[]).unwrap().unwrap();
         assert!(insert.sql.contains("overriding system value values"), "{}", insert.sql);
-        assert_eq!(carried(&table, Op::Update, &["id", "v"], &["v"]).unwrap(), None);
+        let update = carried(&table, Op::Update, &["id", "v"], &["v"]).unwrap().unwrap();
+        assert_eq!(
+            normal(&update.sql),
+            "with kept as (update only public.t t set v = t.v where v = $3::text and id is not distinct from $1::bigint returning 1), \
+                  gone as (delete from only public.t where v = $3::text and not (id is not distinct from $1::bigint) returning 1), \
+                  back as (insert into public.t (id, v) overriding system value select $1::bigint, $2::text from gone returning 1) \
+             select from kept union all select from back"
+        );
+        assert_eq!(update.params, [0, 1, 1]);
+        assert_eq!(carried(&table, Op::Update, &["id", "v"], &["id"]).unwrap().unwrap().params, [1, 0]);
     }
 
     #[test]

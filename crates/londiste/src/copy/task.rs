@@ -268,7 +268,18 @@ impl Copier {
             };
             match sync::next(row.merge_state, input) {
                 Step::Apply => {
-                    self.apply(session, &batch, &row, first, single).await?;
+                    let applied = self.apply(session, &batch, &row, first.clone(), single, false).await;
+                    match applied {
+                        Err(e) if session.role.may_succeed_deferred(&e) => {
+                            session.target.batch_execute("rollback").await?;
+                            tracing::info!(
+                                reason = e.chain(),
+                                "replaying the batch with constraints that are deferred"
+                            );
+                            self.apply(session, &batch, &row, first, single, true).await.map_err(|_| e)?
+                        }
+                        other => other?,
+                    };
                     was_idle = false;
                 }
                 Step::Become(state) => {
@@ -392,6 +403,7 @@ impl Copier {
         row: &TableRow,
         first: Option<Snapshot>,
         single: bool,
+        deferred: bool,
     ) -> Result<Counts> {
         let settings = &*self.settings;
         let (source, target) = (&*session.source.connection, &*session.target);
@@ -401,7 +413,10 @@ impl Copier {
             routes.repeat_from(&self.table, first);
         }
         let filter = format!("ev_extra1 = {}", quote::literal(&self.table));
-        target.batch_execute("begin").await?;
+        cascade::begin_batch(target, &settings.queue, &self.application, batch.prev_tick_id).await?;
+        if deferred {
+            target.batch_execute(session::DEFER).await?;
+        }
         let mut events = batch::events(source, batch.batch_id, Some(&filter)).await?;
         let mut applier = Applier::new(target, &mut session.tables, single);
         while let Some(event) = applier.next_of(&mut events).await? {

@@ -44,6 +44,7 @@ const NOT_BINARY: &[Type] = &[
     Type::REGROLE,
     Type::REGNAMESPACE,
     Type::REGCONFIG,
+    Type::REGCOLLATION,
     Type::REGDICTIONARY,
     Type::ACLITEM,
     Type::REGPROC_ARRAY,
@@ -55,6 +56,7 @@ const NOT_BINARY: &[Type] = &[
     Type::REGROLE_ARRAY,
     Type::REGNAMESPACE_ARRAY,
     Type::REGCONFIG_ARRAY,
+    Type::REGCOLLATION_ARRAY,
     Type::REGDICTIONARY_ARRAY,
     Type::ACLITEM_ARRAY,
 ];

@@ -8,6 +8,7 @@ use tokio_postgres::Client;
 
 use super::execute;
 use super::system::{self, Effect, Filters};
+use crate::apply::session::{self, Role};
 use crate::apply::{Applier, Counts, Outcome, Routes, Tables};
 use crate::snapshot;
 use crate::sync;
@@ -19,11 +20,21 @@ pub(super) struct Replay<'a> {
     pub consumer: &'a str,
     pub source: &'a Client,
     pub target: &'a Client,
+    pub role: Role,
     pub filters: &'a Filters,
     /// Which events to fetch; all without a filter.
     pub fetch: Option<String>,
     /// Each event alone, so that an error names the exact one.
     pub single: bool,
+}
+
+/// How a batch is tried.
+#[derive(Debug, Clone, Copy)]
+struct How {
+    /// By set, where that is possible.
+    sets: bool,
+    /// With deferrable constraints checked at the end.
+    deferred: bool,
 }
 
 /// What a batch did.
@@ -51,7 +62,8 @@ impl Replay<'_> {
     ///
     /// What fails when applied by set is rolled back and replayed in order, which succeeds or names the event.
     pub async fn run(&self, batch: &BatchInfo, tables: &[TableRow], cache: &mut Tables) -> Result<Done> {
-        match self.attempt(batch, tables, cache, !self.single).await {
+        let first = self.attempt(batch, tables, cache, How { sets: !self.single, deferred: false }).await;
+        let done = match first {
             Err(e) if cache.set_has_failed() => {
                 if let Err(lost) = self.target.batch_execute("rollback").await {
                     // The first error decides how to go on: one by one, on a new connection.
@@ -64,7 +76,22 @@ impl Replay<'_> {
                     reason = e.chain(),
                     "replaying the batch in order"
                 );
-                self.attempt(batch, tables, cache, false).await
+                self.attempt(batch, tables, cache, How { sets: false, deferred: false }).await
+            }
+            other => other,
+        };
+        match done {
+            Err(e) if self.role.may_succeed_deferred(&e) => {
+                if let Err(lost) = self.target.batch_execute("rollback").await {
+                    tracing::debug!(error = %lost, "cannot roll back");
+                    return Err(e);
+                }
+                tracing::info!(reason = e.chain(), "replaying the batch with constraints that are deferred");
+                let again = self.attempt(batch, tables, cache, How { sets: false, deferred: true }).await;
+                again.map_err(|later| {
+                    tracing::debug!(error = later.chain(), "that does not help");
+                    e
+                })
             }
             other => other,
         }
@@ -75,9 +102,12 @@ impl Replay<'_> {
         batch: &BatchInfo,
         tables: &[TableRow],
         cache: &mut Tables,
-        sets: bool,
+        How { sets, deferred }: How,
     ) -> Result<Done> {
-        self.target.batch_execute("begin").await?;
+        cascade::begin_batch(self.target, self.queue, self.consumer, batch.prev_tick_id).await?;
+        if deferred {
+            self.target.batch_execute(session::DEFER).await?;
+        }
         let mut applier = if sets {
             Applier::by_set(self.target, cache)
         } else {

@@ -560,6 +560,8 @@ impl Worker {
             consumer: &settings.consumer,
             source: &provider.connection,
             target: &target.connection,
+            // prepare_target() has set it
+            role: target.role.unwrap_or(Role::Replica),
             filters: &self.filters,
             fetch: settings.local_only.then(|| batch::local_only(&tables, settings.local_only_drop_execute)),
             single: self.single,

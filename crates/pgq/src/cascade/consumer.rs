@@ -3,9 +3,9 @@
 //! An operator sets `paused` or changes the provider, which clears `uptodate`; the consumer process reads its
 //! state again and sets `uptodate` when it has seen the change; the operator's command waits for that.
 
-use skytools::{Error, Result};
+use skytools::{Error, ErrorKind, Result, quote};
 use tokio_postgres::types::Type;
-use tokio_postgres::{GenericClient, Row};
+use tokio_postgres::{Client, GenericClient, Row, SimpleQueryMessage};
 
 use super::{NodeType, Reply, sql};
 
@@ -235,6 +235,46 @@ pub async fn set_consumer_paused<C: GenericClient + Sync>(
     paused: bool,
 ) -> Result<Reply> {
     set_flag(client, sql::SET_CONSUMER_PAUSED, queue, consumer, paused).await
+}
+
+/// Begins the transaction that applies a batch, and makes sure that nobody else does the same.
+///
+/// A second process of the same consumer (on another host, or one that was believed dead) has a connection and has read the position before this
+/// one moved it. So position and the right to move it are looked at where they cannot change any more: behind an advisory lock that
+/// ends with the transaction.
+///
+/// # Errors
+/// [`ErrorKind::Transient`] when another process has begun a batch, or the position is not `previous`.
+pub async fn begin_batch(client: &Client, queue: &str, consumer: &str, previous: i64) -> Result<()> {
+    // One message for all.
+    let names = format!("{}, {}", quote::literal(queue), quote::literal(consumer));
+    let sql = format!(
+        "begin; \
+         select pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.concat_ws(' ', 'pgq_node.local_state', {names}), 0)); \
+         select completed_tick from pgq_node.get_consumer_state({names})"
+    );
+    let answer = client.simple_query(&sql).await?;
+    let mut rows = answer.iter().filter_map(|m| match m {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    });
+    let (free, state) = (rows.next(), rows.next());
+    if free.and_then(|r| r.get(0)) != Some("t") {
+        return Err(Error::new(
+            ErrorKind::Transient,
+            format!("another process is applying a batch of queue \"{queue}\" as consumer \"{consumer}\""),
+        )
+        .hint("a consumer runs once: stop one of the two, or wait until the server has noticed that the other one's connection is dead (pg_locks, locktype advisory, has its process)"));
+    }
+    match state.and_then(|r| r.get(0)).map(str::parse::<i64>) {
+        Some(Ok(completed)) if completed == previous => Ok(()),
+        Some(Ok(completed)) => Err(Error::new(
+            ErrorKind::Transient,
+            format!("consumer \"{consumer}\" of queue \"{queue}\" was moved from tick {previous} to {completed} meanwhile"),
+        )
+        .hint("a consumer runs once: see whether another process works for this one")),
+        _ => Err(Error::not_found(format!("Consumer not known: {queue}/{consumer}"))),
+    }
 }
 
 /// Records that everything up to `tick` is applied; clears the last error. Belongs into the transaction that

@@ -10,6 +10,7 @@ use tokio_postgres::{GenericClient, Transaction};
 use super::batch::Remains;
 use super::{Batch, BatchStats, CallbackError, CallbackResult, Consumer, Position, tracking};
 use crate::batch::{self, BatchInfo};
+use crate::sql;
 use crate::tick::OnDemand;
 
 /// Connections of one consumer, for callers that drive batches themselves; the loops of [`Consumer`] are built
@@ -227,7 +228,11 @@ async fn open<'s>(
     }
     match slot {
         Some(connection) => Ok(connection),
-        None => Ok(slot.insert(connect.connect(name).await?)),
+        None => {
+            let connection = connect.connect(name).await?;
+            connection.query_typed(sql::DURABLE, &[]).await?;
+            Ok(slot.insert(connection))
+        }
     }
 }
 

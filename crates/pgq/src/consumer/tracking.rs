@@ -1,6 +1,6 @@
 //! Where the target database says we are, against what the queue hands out.
 
-use skytools::{Error, Result};
+use skytools::{Error, ErrorKind, Result};
 use tokio_postgres::GenericClient;
 use tokio_postgres::types::Type;
 
@@ -36,12 +36,21 @@ pub fn position(stored: Option<i64>, prev_tick: i64, tick: i64) -> Position {
     }
 }
 
-/// Reads the stored tick and decides; a lost position is an error.
+/// Reads the stored tick and decides; a lost position is an error, and so is another process that has begun a batch: both would find
+/// the same position, and do the same work.
 pub(super) async fn check<C: GenericClient + Sync>(
     target: &C,
     consumer: &str,
     info: &BatchInfo,
 ) -> Result<Position> {
+    let free = target.query_typed_one(sql::LOCK_LAST_TICK, &[(&consumer, Type::TEXT)]).await?;
+    if !free.try_get::<_, bool>(0)? {
+        return Err(Error::new(
+            ErrorKind::Transient,
+            format!("another process is working on a batch of consumer \"{consumer}\" in the target database"),
+        )
+        .hint("a consumer runs once: stop one of the two, or wait until the server has noticed that the other one's connection is dead"));
+    }
     let row = target
         .query_typed_one(sql::GET_LAST_TICK, &[(&consumer, Type::TEXT)])
         .await
@@ -69,7 +78,7 @@ pub(super) async fn store<C: GenericClient + Sync>(target: &C, consumer: &str, t
 }
 
 fn tracking_error(error: Error, consumer: &str) -> Error {
-    if error.kind() == skytools::ErrorKind::NotFound {
+    if error.kind() == ErrorKind::NotFound {
         return Error::not_found(format!(
             "consumer \"{consumer}\": the target database has no schema pgq_ext"
         ))

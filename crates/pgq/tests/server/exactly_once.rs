@@ -7,6 +7,7 @@ use pgq::consumer::{Batch, CallbackResult};
 use pgq::queue;
 use skytools::ErrorKind;
 use skytools::db::ConnectString;
+use testkit::{PATIENCE, wait_for};
 use tokio_postgres::Transaction;
 
 use crate::fixture::{CONSUMER, Fixture, QUEUE, Schema, on_both};
@@ -115,6 +116,31 @@ async fn another_database_remembers_the_tick(schema: Schema) -> Result<()> {
         target.query_one("select count(*) from (select distinct n, batch from done) d", &[]).await?.get(0);
     let all: i64 = target.query_one("select count(*) from done", &[]).await?.get(0);
     assert_eq!((count, all), (300, 300));
+
+    // While another process has a batch, this one waits; and it has its own flushed, whatever the database says.
+    target
+        .batch_execute(&format!("alter database {} set synchronous_commit = off", target_db.name()))
+        .await?;
+    target.batch_execute("begin").await?;
+    assert!(target.query_one(pgq::sql::LOCK_LAST_TICK, &[&CONSUMER]).await?.get::<_, bool>(0));
+    f.numbered(1).await?;
+    let flushed = async |batch: &mut Batch, tx: &mut Transaction<'_>| -> CallbackResult {
+        while batch.next_event().await?.is_some() {}
+        let commit: String = tx.query_one("select current_setting('synchronous_commit')", &[]).await?.get(0);
+        assert_eq!(commit, "local");
+        Ok(())
+    };
+    let second = f.consumer()?.until_idle(true).backoff(Duration::from_millis(1), Duration::from_millis(1));
+    let (totals, freed) = tokio::join!(second.for_each_batch_to(&connect, never(), flushed), async {
+        wait_for("the second to be refused", PATIENCE, || async {
+            Ok((second.stats().errors > 0).then_some(()))
+        })
+        .await?;
+        anyhow::Ok(target.batch_execute("rollback").await?)
+    });
+    freed?;
+    let totals = totals?;
+    assert!(totals.batches == 1 && totals.errors > 0, "{totals:?}");
 
     // Two batches back is no crash of ours: somebody restored something.
     queue::register_consumer_at(&f.client, QUEUE, CONSUMER, 2).await?;
