@@ -1,7 +1,7 @@
 -- Rights on the functions of a module.  Each module's install.sql includes this file; structure/grants.sql, which comes
 -- before, puts into skytools.rights whom each function is for:
 --
---      {"schema": …, "roles": [the roles it grants to], "functions": {name: [roles, or "public"]}}
+--      {"schema": ..., "roles": [the roles it grants to], "functions": {name: [roles, or "public"]}}
 --
 -- Every function named is taken from PUBLIC and from these roles first.  Then each role of its list that exists is granted
 -- to; where roles could not be created only the owner (and what is public on purpose) is left, and a later installation

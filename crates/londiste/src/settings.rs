@@ -6,7 +6,7 @@ use std::time::Duration;
 use pgq::batch::{BatchLimits, Interval};
 use skytools::config::Config;
 use skytools::db::{ConnectString, Connection};
-use skytools::{Error, Result};
+use skytools::Result;
 
 use crate::command::expansion::glob_matches;
 
@@ -157,7 +157,7 @@ impl Settings {
     /// The server cannot be reached.
     pub async fn connect_local(&self, application: &str) -> Result<Connection> {
         let open = self.db.connect(application).await;
-        open.map_err(|e| e.context("connecting to the local database (key \"db\")"))
+        ordinary(open.map_err(|e| e.context("connecting to the local database (key \"db\")"))?).await
     }
 
     /// Opens another node's database.
@@ -170,11 +170,24 @@ impl Settings {
             None => Ok(parsed),
         });
         let connstr = connstr.map_err(|e| e.context(format!("reading the location of node \"{node}\"")))?;
-        connstr
-            .connect(application)
-            .await
-            .map_err(|e: Error| e.context(format!("connecting to node \"{node}\"")))
+        let open = connstr.connect(application).await;
+        ordinary(open.map_err(|e| e.context(format!("connecting to node \"{node}\"")))?).await
     }
+}
+
+/// The session, without what roles and databases may have as defaults that the modules' functions do not go with: people protect
+/// subscribers with `default_transaction_read_only`.
+///
+/// # Errors
+/// Whatever the server reports.
+pub async fn ordinary(connection: Connection) -> Result<Connection> {
+    connection
+        .batch_execute(
+            "set default_transaction_read_only = off; set default_transaction_isolation = 'read committed'; \
+             set standard_conforming_strings = on",
+        )
+        .await?;
+    Ok(connection)
 }
 
 #[cfg(test)]

@@ -167,6 +167,11 @@ impl TableAttrs {
         self.get("copy_node").filter(|n| !n.is_empty())
     }
 
+    /// Whether the table was added with --force although the provider has columns that this node lacks: copies leave them out.
+    pub fn columns_differ(&self) -> bool {
+        self.get("columns_differ").is_some_and(|v| !matches!(v, "" | "0"))
+    }
+
     /// Whether the copy must leave the rows that are already there.
     pub fn skip_truncate(&self) -> bool {
         self.get("skip_truncate").is_some_and(|v| !matches!(v, "" | "0"))

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use support::{PATIENCE, Pair};
+use support::{PATIENCE, Pair, admin};
 use testkit::wait_for;
 use tokio::task::JoinHandle;
 
@@ -382,6 +382,56 @@ async fn a_column_that_is_missing_here_is_named_and_replay_goes_on_when_it_is_ad
     pair.on_root.batch_execute("insert into acc values (3, 1, 'precise', 1, 0.1234567890123456)").await?;
     pair.until_caught_up().await?;
     pair.assert_same("acc").await?;
+    worker.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_copy_waits_for_columns_unless_they_are_not_to_come() -> Result<()> {
+    let pair = Pair::new().await?;
+    pair.on_root
+        .batch_execute(
+            "create table late (id int primary key, v text); insert into late select g, 'v' from generate_series(1, 50) g; \
+             create table without (id int primary key, v text, w text); insert into without values (1, 'v', 'w'); \
+             create table forced (id int primary key, v text, w text); insert into forced values (1, 'v', 'w')",
+        )
+        .await?;
+    pair.on_leaf
+        .batch_execute(
+            "create table late (id int primary key, v text); create table without (id int primary key, v text); \
+             create table forced (id int primary key, v text)",
+        )
+        .await?;
+    // The root's script has run, its event has not come, and rows of the copy have what it made.
+    pair.on_root.batch_execute("alter table late add column w int; update late set w = id").await?;
+    pair.add("public.late", "").await?;
+    admin(
+        &pair.on_root,
+        "select * from londiste.local_add_table('q', 'public.without', '{ignore=w}'::text[])",
+    )
+    .await?;
+    pair.add_on_leaf("public.without", "").await?;
+    admin(&pair.on_root, "select * from londiste.local_add_table('q', 'public.forced')").await?;
+    admin(&pair.on_leaf, "select * from londiste.global_add_table('q', 'public.forced')").await?;
+    admin(
+        &pair.on_leaf,
+        "select * from londiste.local_add_table('q', 'public.forced', '{}'::text[], 'columns_differ=1')",
+    )
+    .await?;
+    let worker = pair.worker("parallel_copies = 3")?;
+    for table in ["public.without", "public.forced"] {
+        pair.until_state(table, &["ok"]).await?;
+    }
+    let refused = wait_for("the copy's complaint", PATIENCE, || async {
+        let errors = pair.errors().await?;
+        Ok(errors.contains("table public.late lacks columns").then_some(errors))
+    });
+    let refused = refused.await?;
+    ensure!(refused.contains("that the copy's source has: \"w\""), "{refused}");
+    ensure!(pair.state("public.late").await? != "ok");
+    pair.on_leaf.batch_execute("alter table late add column w int").await?;
+    pair.until_state("public.late", &["ok"]).await?;
+    pair.until_caught_up().await?;
+    ensure!(pair.assert_same("late").await? == 50);
     worker.stop().await
 }
 

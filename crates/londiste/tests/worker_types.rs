@@ -63,7 +63,7 @@ async fn every_type_family_survives_copy_and_replay() -> Result<()> {
              alter database {leaf} set array_nulls = off; alter database {leaf} set standard_conforming_strings = off; \
              alter database {leaf} set extra_float_digits = 0; alter database {leaf} set timezone = 'Asia/Kathmandu'; \
              alter database {leaf} set statement_timeout = '2s'; alter database {leaf} set default_transaction_isolation = 'serializable'; \
-             alter database {leaf} set bytea_output = 'escape'"
+             alter database {leaf} set bytea_output = 'escape'; alter database {leaf} set default_transaction_read_only = on"
         ))
         .await?;
     pair.on_root.batch_execute(&format!("alter database {root} set timezone = 'America/St_Johns'; alter database {root} set extra_float_digits = 0")).await?;

@@ -166,6 +166,73 @@ async fn installations_at_the_same_time_take_turns() -> Result<()> {
     Ok(())
 }
 
+/// Events are UTF-8 in any database, as consumers decode them.
+#[tokio::test]
+async fn neither_encoding_nor_old_ways_of_writing_strings_matter() -> Result<()> {
+    let cluster = testkit::own_cluster(|b| b).await?;
+    for (encoding, texts) in
+        [("LATIN1", ["\u{e9}", "\u{c3}\u{a9}"]), ("EUC_JP", ["\u{3042}", "\u{6f22}\u{5b57}"])]
+    {
+        let name = encoding.to_lowercase();
+        cluster.psql(
+            "postgres",
+            &format!(
+                "create database {name} template template0 encoding '{encoding}' locale 'C'; \
+                 alter database {name} set standard_conforming_strings = off"
+            ),
+        )?;
+        let mut client = connect(&cluster.connstr(&name)).await?;
+        install(&mut client, &[Module::Londiste, Module::PgqExt, Module::PgqCoop]).await?;
+        for state in verify(&mut client, &Module::ALL).await? {
+            assert!(state.is_clean(), "{encoding}: {state:?}");
+        }
+        client
+            .batch_execute(
+                "select pgq_node.register_location('q', 'root', 'dbname=x', false); \
+                 select pgq_node.create_node('q', 'root', 'root', 'w', null, null, null); \
+                 create table row_ (id int primary key, v text); create table by_ (id int primary key, v text); \
+                 create table gen (id int primary key, v text); create table own (id int primary key, v text); \
+                 select pgq.capture_table('q', 'row_'), pgq.capture_table('q', 'by_', 'form=statement'), \
+                        pgq.capture_table('q', 'gen', 'form=generic'); \
+                 select londiste.local_add_table('q', 'public.own', array['when=id > 0']); \
+                 select londiste.local_show_missing('q')",
+            )
+            .await?;
+        let long = texts.concat().repeat(40_000);
+        for table in ["row_", "by_", "gen", "own"] {
+            for (id, text) in (1..).zip([texts[0], texts[1], "plain", &long]) {
+                client.execute(&format!("insert into {table} values ({id}, $1)"), &[&text]).await?;
+            }
+            let events = client
+                .query(
+                    "select ev_data from pgq.event_1 where ev_extra1 = 'public.' || $1 order by ev_id",
+                    &[&table],
+                )
+                .await?;
+            let data: Vec<String> = events.iter().map(|e| e.get(0)).collect();
+            let escaped = |text: &str| text.bytes().map(|b| format!("%{b:02x}")).collect::<String>();
+            let wanted = [
+                format!("id=1&v={}", escaped(texts[0])),
+                format!("id=2&v={}", escaped(texts[1])),
+                "id=3&v=plain".to_owned(),
+                format!("id=4&v={}", escaped(&long)),
+            ];
+            assert!(
+                data == wanted,
+                "{encoding}, {table}: {:?}",
+                data.iter().map(|d| d.get(..60).unwrap_or(d)).collect::<Vec<_>>()
+            );
+        }
+        client.batch_execute("select londiste.local_remove_table('q', 'public.own')").await?;
+        client
+            .batch_execute(
+                "select pgq.maint_sample_capture(func_arg) from pgq.maint_operations() where func_name = 'pgq.maint_sample_capture'",
+            )
+            .await?;
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn an_owner_without_superuser_installs_without_the_roles() -> Result<()> {
     let cluster = testkit::own_cluster(|b| b).await?;

@@ -147,4 +147,4 @@ begin
 
     return 1;
 end;
-$$ language plpgsql set search_path = pg_catalog;
+$$ language plpgsql set search_path = pg_catalog set standard_conforming_strings = on;

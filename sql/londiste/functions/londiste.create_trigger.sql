@@ -280,4 +280,4 @@ begin
     ret_code := 200;
     ret_note := 'OK';
 end;
-$$ language plpgsql;
+$$ language plpgsql set standard_conforming_strings = on;

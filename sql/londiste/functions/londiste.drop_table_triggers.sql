@@ -37,4 +37,4 @@ begin
         end if;
     end loop;
 end;
-$$ language plpgsql strict;
+$$ language plpgsql strict set standard_conforming_strings = on;

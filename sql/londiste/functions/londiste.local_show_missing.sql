@@ -55,4 +55,4 @@ begin
              order by 1, 2;
     end if;
 end;
-$$ language plpgsql strict stable;
+$$ language plpgsql strict stable set standard_conforming_strings = on;

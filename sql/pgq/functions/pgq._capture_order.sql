@@ -50,10 +50,12 @@ returns text as $$
     select extract(epoch from pg_catalog.statement_timestamp())::pg_catalog.text;
 $$ language sql stable;
 
-create or replace function pgq._capture_order_lock(i_message text)
-returns int4 as $$
--- What the numbers of all locks have in common that are taken in one message: pgq._capture_assert_kept().
-    select pg_catalog.hashtext(i_message) operator(pg_catalog.&) 32767;
+create or replace function pgq._capture_order_lock(i_secret text, i_message text)
+returns int8 as $$
+-- What the numbers of all locks have in common that are taken in one message: pgq._capture_assert_kept().  The first 16 bits tell them from those of
+-- anybody else, the next 31 those of messages from each other, the last 16 are free.
+    select ((pg_catalog.hashtext(i_secret) operator(pg_catalog.&) 65535)::pg_catalog.int8 operator(pg_catalog.<<) 47)
+           operator(pg_catalog.|) ((pg_catalog.hashtext(i_message) operator(pg_catalog.&) 2147483647)::pg_catalog.int8 operator(pg_catalog.<<) 16);
 $$ language sql stable;
 
 create or replace function pgq._capture_remember(i_function name, i_table oid, i_version tid, i_op text, i_numbers int8[])
@@ -81,8 +83,7 @@ declare
     _r pg_catalog.int8[];
     _distance pg_catalog.int8;
     _old pg_catalog.text;
-    _locks pg_catalog.int4;
-    _lock pg_catalog.int4;
+    _lock pg_catalog.int8;
     _done pg_catalog.text;
 begin
     select s.secret into _secret from pgq.capture_secret s;
@@ -91,13 +92,12 @@ begin
     if (pg_catalog.current_setting(_message_setting, true) operator(pg_catalog.=) _message) is not true then
         _lock_setting := pgq._capture_kept(_secret, 'lock');
         _old := pg_catalog.current_setting(_lock_setting, true);
-        _locks := case when _old operator(pg_catalog.<>) '' then pg_catalog.split_part(_old, '.', 1)::pg_catalog.int4 else 0 end;
-        if _locks operator(pg_catalog.<) 8 then
+        if coalesce(pg_catalog.array_length(pg_catalog.string_to_array(_old, ' '), 1), 0) operator(pg_catalog.<) 8 then
             -- pgq._capture_assert_kept(); not more, since the server has room for some 64 of each transaction
-            _lock := (pgq._capture_order_lock(_message) operator(pg_catalog.<<) 16)
-                     operator(pg_catalog.|) (pg_catalog.hashtext(pg_catalog.gen_random_uuid()::pg_catalog.text) operator(pg_catalog.&) 65535);
-            perform pg_catalog.pg_advisory_xact_lock_shared('pgq.capture_secret'::pg_catalog.regclass::pg_catalog.oid::pg_catalog.int4, _lock);
-            _done := pg_catalog.set_config(_lock_setting, pg_catalog.concat(_locks operator(pg_catalog.+) 1, '.', _lock), true);
+            _lock := pgq._capture_order_lock(_secret, _message)
+                     operator(pg_catalog.|) (pg_catalog.hashtext(pg_catalog.gen_random_uuid()::pg_catalog.text) operator(pg_catalog.&) 65535)::pg_catalog.int8;
+            perform pg_catalog.pg_advisory_xact_lock_shared(_lock);
+            _done := pg_catalog.set_config(_lock_setting, pg_catalog.concat(case when _old operator(pg_catalog.<>) '' then _old operator(pg_catalog.||) ' ' end, _lock), true);
         end if;
         _filled_setting := pgq._capture_kept(_secret, 'filled');
         foreach _old in array coalesce(pg_catalog.string_to_array(pg_catalog.current_setting(_filled_setting, true), ' '), '{}') loop
@@ -209,18 +209,19 @@ create or replace function pgq._capture_assert_kept(i_table oid)
 returns void as $$
 -- Asserts that a number that is missing was never drawn: that settings were not cleared in this message after some had been kept.
 --
--- Each message that keeps any takes a lock of the transaction, as far as eight go, and a setting has the count and the last.  RESET ALL takes settings, not locks.
+-- Each message that keeps any takes a lock of the transaction, as far as eight go, and a setting lists them.  RESET ALL takes settings, not locks.
+-- A lock of this message that is not in the list was taken before one.  Where there are eight, this message may have kept numbers without a
+-- lock, so a list that is gone, or that begins in this message, may have been lost in the middle of it.
 -- Locks are looked at once, and again after RESET ALL only, since that costs the more, the more of them the server has.
 --
 -- Errors:
 --      object_not_in_prerequisite_state
 declare
     _secret text;
-    _setting text;
     _sure_setting text;
-    _last int4;
-    _locks int4[];
-    _mine int4[];
+    _message int8;
+    _list int8[];
+    _locks int8[];
     _done text;
 begin
     select s.secret into _secret from pgq.capture_secret s;
@@ -228,14 +229,15 @@ begin
     if current_setting(_sure_setting, true) = 'yes' then
         return;
     end if;
-    _setting := pgq._capture_kept(_secret, 'lock');
-    _last := case when current_setting(_setting, true) <> '' then split_part(current_setting(_setting, true), '.', 2)::int4 end;
-    _locks := array(select l.objid::int8::int4 from pg_locks l
-                     where l.locktype = 'advisory' and l.pid = pg_backend_pid() and l.classid = 'pgq.capture_secret'::regclass and l.objsubid = 2 and l.granted
+    _message := pgq._capture_order_lock(_secret, pgq._capture_message());
+    _list := coalesce(string_to_array(nullif(current_setting(pgq._capture_kept(_secret, 'lock'), true), ''), ' ')::int8[], '{}');
+    _locks := array(select k.key
+                      from pg_locks l, lateral (select (l.classid::int8 << 32) | l.objid::int8 as key) k
+                     where l.locktype = 'advisory' and l.pid = pg_backend_pid() and l.objsubid = 1 and l.mode = 'ShareLock' and l.granted
+                       and k.key >> 47 = _message >> 47 and k.key <> all (_list)
                        and l.database = (select d.oid from pg_database d where d.datname = current_database()));
-    _mine := array(select l from unnest(_locks) l where l >> 16 = pgq._capture_order_lock(pgq._capture_message()));
-    if (case when _last is null then cardinality(_mine) > 0 or cardinality(_locks) >= 8
-            else cardinality(_mine) > 1 or _mine[1] <> _last or cardinality(_locks) > 8 end) then
+    if exists (select 1 from unnest(_locks) l where l >> 16 = _message >> 16)
+       or cardinality(_locks) >= 8 and (_list[1] >> 16 <> _message >> 16) is not true then
         perform pgq._capture_meddled(i_table);
     end if;
     _done := set_config(_sure_setting, 'yes', false);

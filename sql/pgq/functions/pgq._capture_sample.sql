@@ -33,7 +33,7 @@ begin
         ), found as materialized (
             select t.nr, array(select distinct c
                                  from regexp_matches(t.v, '(?:%%[0-9a-f][0-9a-f])+', 'g') m,
-                                      regexp_split_to_table(convert_from(decode(replace(m[1], '%%', ''), 'hex'), getdatabaseencoding()), '') c
+                                      regexp_split_to_table(convert_from(decode(replace(m[1], '%%', ''), 'hex'), case getdatabaseencoding() when 'SQL_ASCII' then 'SQL_ASCII' else 'UTF8' end), '') c
                                 where c !~ '^[A-Za-z0-9_. ,@/-]$' collate "C") as chars
               from texts t
         ), chosen as materialized (
@@ -62,7 +62,7 @@ exception
         chars := '';
         sampled := 0;
 end;
-$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set standard_conforming_strings = on set jit = off;
 
 create or replace function pgq._capture_to_sample()
 returns setof name as $$

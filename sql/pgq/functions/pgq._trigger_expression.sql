@@ -69,4 +69,4 @@ begin
     o_sql := 'select pg_catalog.format(''%s'', q.x), q.x is distinct from null, pg_catalog.pg_typeof(q.x)::pg_catalog.oid'
           || ' from (select ' || _sql || E'\n' || _from || ') q (x)';
 end;
-$fn$ language plpgsql immutable;
+$fn$ language plpgsql immutable set standard_conforming_strings = on;

@@ -60,7 +60,8 @@ $$ language plpgsql strict immutable;
 create or replace function pgq._urlencode(val text)
 returns text as $$
 -- Url-encodes a text the way event data is written: A-Z a-z 0-9 _ . - stay, space becomes +, every other
--- byte of the server encoding %xx in lower case.
+-- byte %xx in lower case: of UTF-8 whatever the encoding of the database, as consumers decode it; where there is none
+-- (SQL_ASCII), the byte as it is.
 --
 -- Three ways, by what the text is like: nothing to encode; some characters of ASCII or few different others, which are
 -- replaced one after the other; anything else byte by byte.
@@ -83,7 +84,7 @@ begin
     elsif (select pg_catalog.count(distinct c)
              from pg_catalog.regexp_split_to_table(pg_catalog."left"(_v, 4000), '') c
             where c ~ '[^A-Za-z0-9_.-]' collate "C") > 20 then
-        return pgq._urlencode_bytes(pg_catalog.convert_to(val, pg_catalog.getdatabaseencoding()));
+        return pgq._urlencode_bytes(pg_catalog.convert_to(val, case when pg_catalog.getdatabaseencoding() operator(pg_catalog.=) 'SQL_ASCII' then 'SQL_ASCII' else 'UTF8' end));
     else
         -- step by step: no more than two copies of a large value at a time
         _v := pg_catalog.replace(_v, '%', '%25');
@@ -97,11 +98,11 @@ begin
             return _v;
         end if;
         _code := pg_catalog.regexp_replace(
-            pg_catalog.encode(pg_catalog.convert_to(_char, pg_catalog.getdatabaseencoding()), 'hex'),
+            pg_catalog.encode(pg_catalog.convert_to(_char, case when pg_catalog.getdatabaseencoding() operator(pg_catalog.=) 'SQL_ASCII' then 'SQL_ASCII' else 'UTF8' end), 'hex'),
             '(..)', E'%\\1', 'g');
         _v := pg_catalog.replace(_v, _char, _code);
     end loop;
     _v := null;
-    return pgq._urlencode_bytes(pg_catalog.convert_to(val, pg_catalog.getdatabaseencoding()));
+    return pgq._urlencode_bytes(pg_catalog.convert_to(val, case when pg_catalog.getdatabaseencoding() operator(pg_catalog.=) 'SQL_ASCII' then 'SQL_ASCII' else 'UTF8' end));
 end;
 $$ language plpgsql strict immutable;

@@ -20,7 +20,7 @@ begin
 
     for _trigger in
         select t.tgname, t.tgrelid::pg_catalog.regclass as rel,
-               case when t.tgargs like '%\000skip\000%'::bytea
+               case when t.tgargs like E'%\\000skip\\000%'::bytea
                     then 'argument skip is to be written SKIP, in a BEFORE trigger'
                     else 'argument SKIP has no effect in an AFTER trigger, leave it out' end as why
           from pg_catalog.pg_trigger t
@@ -29,9 +29,9 @@ begin
                               from pg_catalog.pg_proc p
                              where p.pronamespace = 'pgq'::pg_catalog.regnamespace
                                and p.proname in ('logutriga', 'sqltriga', 'jsontriga'))
-           and (t.tgargs like '%\000skip\000%'::bytea
+           and (t.tgargs like E'%\\000skip\\000%'::bytea
                 -- 2: the trigger is a BEFORE trigger
-                or t.tgargs like '%\000SKIP\000%'::bytea and t.tgtype & 2 = 0)
+                or t.tgargs like E'%\\000SKIP\\000%'::bytea and t.tgtype & 2 = 0)
          order by t.tgrelid::pg_catalog.regclass::text, t.tgname
     loop
         _refused := _refused || pg_catalog.format(E'\ntrigger %I on table %s: %s', _trigger.tgname, _trigger.rel, _trigger.why);

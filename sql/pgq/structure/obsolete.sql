@@ -33,6 +33,7 @@ begin
                 or p.proname = '_capture_keys_changed' and p.pronargs <> 2
                 or p.proname = '_trigger_check_key' and p.pronargs <> 3
                 or p.proname = '_capture_refuse' and p.proargnames[2] = 'i_leave'
+                or p.proname = '_capture_order_lock' and p.pronargs = 1
                 -- triggers go on with it until they are made anew
                 or p.proname = '_capture_number' and p.proargtypes[0] = 'name'::pg_catalog.regtype
                    and not exists (select 1 from pg_catalog.pg_depend d where d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass and d.refobjid = p.oid))

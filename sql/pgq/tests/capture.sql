@@ -158,3 +158,21 @@ alter table arrays alter v type int[] using '{7}'; insert into arrays values (2,
 do $$ begin
     assert (select array_agg(left(ev_data, 11) order by ev_id) from pgq.event_1) = '{id=1&v=x&c1,id=1&v=y&c1,id=2&v=%7b1,id=1&v=z&c1}'::text[], (select array_agg(left(ev_data, 11) order by ev_id) from pgq.event_1)::text;
 end $$;
+
+-- a queue with captured tables is not dropped by chance, and with force its capture goes first
+select pgq.create_queue('going');
+create table going_r (id int primary key); create table going_s (id int primary key); create table "Going.x" (id int primary key); create table going_x (id int primary key);
+select pgq.capture_table('going', 'going_r'), pgq.capture_table('going', 'going_s', 'form=statement'), pgq.capture_table('going', 'public.Going.x'), pgq.capture_table('going', 'going_x');
+drop table going_x;
+do $$ begin
+    perform pgq.drop_queue('going');
+    assert false;
+exception when object_in_use then
+    assert sqlerrm = 'cannot drop queue going: changes of tables are captured into it: public."Going.x", public.going_r, public.going_s', sqlerrm;
+end $$;
+select pgq.drop_queue('going', true);
+insert into going_r values (1); insert into going_s values (1); insert into "Going.x" values (1);
+do $$ begin
+    assert not exists (select from pgq.capture where queue_name = 'going');
+    assert not exists (select from pg_trigger where tgrelid in ('going_r'::regclass, 'going_s'::regclass, '"Going.x"'::regclass));
+end $$;

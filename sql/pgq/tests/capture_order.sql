@@ -168,6 +168,32 @@ do $$ declare _e text[] := events(); begin
     assert _e = array['I:id id=1&a=1&b=1 public.e', 'U:id id=1&b=2 public.e', 'U:id id=1&c=3 public.e', 'D:k k=1&c=3 public.e', 'I:k k=5&c=3 public.e'], _e::text;
 end $$;
 
+-- RESET ALL of the client, between statements that keep numbers; and advisory locks of anybody else that look like those of capture
+create table par (id int primary key); create table chi (id int primary key references par); select pgq.capture_table('q', 'par') = 'row' as ok \gset
+create table num (id int primary key, k int unique); insert into num select g, g * 1000 from generate_series(1, 6) g; select pgq.capture_table('q', 'num') = 'row' as ok \gset
+create function with_child() returns trigger language plpgsql as $$ begin insert into chi values (new.id); return null; end $$;
+create trigger "Before all others" after insert on par for each row execute function with_child();
+begin;
+update num set k = k + 1 where id = 1; update num set k = k + 1 where id = 2; update num set k = k + 1 where id = 3;
+reset all;
+update num set k = k + 1 where id = 1; update num set k = k + 1 where id = 2; update num set k = k + 1 where id = 3;
+update num set k = k + 1 where id = 4; update num set k = k + 1 where id = 5; update num set k = k + 1 where id = 6;
+insert into par values (1);
+commit;
+reset all;
+begin;
+do $$ begin
+    perform pg_advisory_xact_lock('pgq.capture_secret'::regclass::oid::int, g), pg_advisory_xact_lock_shared('pgq.capture_secret'::regclass::oid::int, -g),
+            pg_advisory_xact_lock_shared(g), pg_advisory_xact_lock_shared(-g), pg_advisory_xact_lock_shared((1::int8 << 62) + g)
+       from generate_series(1, 9) g;
+end $$;
+insert into par values (2);
+commit;
+do $$ declare _e text[] := array(select ev_type || ' ' || ev_data from pgq.event_1 where ev_extra1 = 'public.par' order by ev_id); begin
+    assert _e = '{I:id id=1,I:id id=2}', _e::text;
+end $$;
+select events() is not null as ok \gset
+
 -- what keeps and finds numbers runs with the caller's search_path and as the owner of PgQ: no operator is looked up there
 create schema evil;
 do $$ declare _o record; begin

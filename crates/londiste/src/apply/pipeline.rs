@@ -87,6 +87,10 @@ impl Purpose {
         if hinted {
             return error;
         }
+        // 22: the value does not fit its column, whatever rows there are
+        if error.sqlstate().is_some_and(|state| state.code().starts_with("22")) {
+            return error.hint("change the column's type on this node to that of the provider (alter table ... alter column ... type ...); the worker goes on by itself");
+        }
         error.hint("correct the row on this node, or copy the table again with \"londiste INI resync TABLE\"")
     }
 }

@@ -114,6 +114,8 @@ struct Planned {
     announce: bool,
     /// Whether it has no primary key, and only inserts can be replicated.
     keyless: bool,
+    /// Whether it lacks columns of the provider, and --force was given.
+    columns_differ: bool,
 }
 
 /// What the handler adds to the registration.
@@ -286,6 +288,10 @@ async fn add(
     let mut trigger_args = trigger_args(args, table.keyless);
     trigger_args.extend_from_slice(&terms.trigger_args);
     let dest = (table.dest != table.name).then_some(table.dest.as_str());
+    let mut attrs = table_attrs(args, terms.handler.as_deref());
+    if table.columns_differ {
+        attrs.set("columns_differ", "1");
+    }
     call(
         &tx,
         sql::LOCAL_ADD_TABLE,
@@ -293,7 +299,7 @@ async fn add(
             (&queue, Type::TEXT),
             (&name, Type::TEXT),
             (&trigger_args, Type::TEXT_ARRAY),
-            (&table_attrs(args, terms.handler.as_deref()).to_stored(), Type::TEXT),
+            (&attrs.to_stored(), Type::TEXT),
             (&dest, Type::TEXT),
         ],
     )

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::settings::ordinary;
 use pgq::cascade::{self, NodeInfo, NodeType, Reply};
 use skytools::config::Config;
 use skytools::db::{ConnectString, Connection};
@@ -71,10 +72,8 @@ impl Session {
     /// # Errors
     /// As [`Session::local_connstr`], and when the server cannot be reached.
     pub async fn local(&self) -> Result<Connection> {
-        self.local_connstr()?
-            .connect(&self.job)
-            .await
-            .map_err(|e| e.context("connecting to the local database (key \"db\")"))
+        let open = self.local_connstr()?.connect(&self.job).await;
+        ordinary(open.map_err(|e| e.context("connecting to the local database (key \"db\")"))?).await
     }
 
     /// Opens the database of another node, with `remote_extra_connstr` added.
@@ -82,11 +81,11 @@ impl Session {
     /// # Errors
     /// A malformed location, or a server that cannot be reached; both name `what`.
     pub async fn remote(&self, location: &str, what: &str) -> Result<Connection> {
-        self.remote_connstr(location)
-            .map_err(|e| e.context(format!("reading the location of {what}")))?
-            .connect(&self.job)
-            .await
-            .map_err(|e| e.context(format!("connecting to {what}")))
+        let connstr = self
+            .remote_connstr(location)
+            .map_err(|e| e.context(format!("reading the location of {what}")))?;
+        let open = connstr.connect(&self.job).await;
+        ordinary(open.map_err(|e| e.context(format!("connecting to {what}")))?).await
     }
 
     /// A node's location with `remote_extra_connstr` added.

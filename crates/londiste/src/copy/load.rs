@@ -8,7 +8,7 @@ use tokio_postgres::types::Type;
 
 use super::loaded::loaded;
 use super::transfer::{Columns, Progress, transfer};
-use super::{indexes, ranges, source};
+use super::{indexes, missing, ranges, source};
 use crate::apply::TableShape;
 use crate::snapshot::Snapshot;
 use crate::table::TableRow;
@@ -109,6 +109,7 @@ pub async fn load(source: &Client, target: &Client, task: &Load<'_>) -> Result<L
     lock(target, dest, task.lock_timeout).await?;
     let here = TableShape::require(target, dest, "on this node").await?;
     let columns = Columns::common(&there, &here);
+    missing::refuse(task.row, &columns, &there, &missing::ignored(source, task.queue, &there).await?)?;
     warn_about(&columns, dest);
     if columns.names.is_empty() && !there.columns.is_empty() {
         return Err(Error::state(format!(

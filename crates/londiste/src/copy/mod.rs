@@ -9,6 +9,7 @@ mod indexes;
 mod load;
 mod loaded;
 mod lock;
+mod missing;
 mod position;
 mod ranges;
 mod source;

@@ -93,7 +93,7 @@ impl Copier {
                 self.record(&error).await;
             }
             tokio::time::sleep(delay.min(self.settings.exception_sleep)).await;
-            delay *= 2;
+            delay = delay.saturating_mul(2).min(self.settings.exception_sleep);
         }
     }
 

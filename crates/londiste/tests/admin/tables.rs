@@ -122,6 +122,8 @@ async fn what_the_leaf_refuses_leaves_nothing() -> Result<()> {
         leaf.run(&[&["add-table"], *args].concat()).await?.fails(1, words);
     }
     assert_eq!(before, leaf.traces()?);
+    // The usual way to protect a subscriber.
+    leaf.sql("do $$ begin execute format('alter database %I set default_transaction_read_only = on', current_database()); end $$")?;
     leaf.run(&["add-table", "--all", "--skip-non-existing", "--force"])
         .await?
         .says(&["public.absent does not exist on local node, skipping"]);

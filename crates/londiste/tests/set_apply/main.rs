@@ -96,6 +96,16 @@ async fn every_obstacle_is_found_in_the_catalog() -> Result<()> {
             Mode::Set,
         ),
         (
+            "create table t (id int primary key) partition by hash (id); \
+             create table t1 partition of t for values with (modulus 1, remainder 0); \
+             create trigger a after insert on t1 execute function nothing(); alter table t1 enable always trigger a",
+            ordered(Why::Trigger(name("a"))),
+        ),
+        (
+            "create table t (id int primary key) partition by hash (id); create table t1 partition of t for values with (modulus 1, remainder 0)",
+            ordered(Why::Inheritance),
+        ),
+        (
             "create table t (id int primary key); create rule r as on insert to t do instead nothing; alter table t enable always rule r",
             ordered(Why::Rule(name("r"))),
         ),

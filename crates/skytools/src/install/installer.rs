@@ -163,7 +163,7 @@ async fn install_once(
 ) -> Result<Vec<Outcome>> {
     let transaction = connection.transaction().await?;
     transaction
-        .batch_execute("set local search_path = pg_catalog; set local client_min_messages = notice")
+        .batch_execute("set local search_path = pg_catalog; set local client_min_messages = notice; set local standard_conforming_strings = on")
         .await?;
     // Another installation is waited for as long as it takes: it holds up nobody.
     transaction.batch_execute(LOCK).await?;

@@ -21,6 +21,9 @@ pub(in crate::apply) const STAMP: &str = "select c.oid::text || ' ' || pg_catalo
           from pg_catalog.pg_constraint k where k.conrelid = c.oid), '/', \
        (select pg_catalog.string_agg(t.oid::text || ':' || t.xmin::text, ',' order by t.oid) \
           from pg_catalog.pg_trigger t where t.tgrelid = c.oid), '/', \
+       (select pg_catalog.string_agg(t.oid::text || ':' || t.xmin::text, ',' order by t.oid) \
+          from pg_catalog.pg_partition_tree(c.oid) p join pg_catalog.pg_trigger t on t.tgrelid = p.relid \
+         where c.relkind = 'p' and t.tgenabled in ('A', 'R')), '/', \
        (select pg_catalog.string_agg(r.oid::text || ':' || r.xmin::text, ',' order by r.oid) \
           from pg_catalog.pg_rewrite r where r.ev_class = c.oid), '/', \
        (select pg_catalog.count(*) from pg_catalog.pg_inherits h where h.inhrelid = c.oid or h.inhparent = c.oid)) \
@@ -32,7 +35,8 @@ const TABLE: &str = "select c.oid, \
        c.relkind = 'p' or c.relispartition \
          or exists (select 1 from pg_catalog.pg_inherits h where h.inhrelid = c.oid or h.inhparent = c.oid), \
        pg_catalog.has_database_privilege(pg_catalog.current_database(), 'temp'), \
-       (select t.tgname::text from pg_catalog.pg_trigger t where t.tgrelid = c.oid and t.tgenabled in ('A', 'R') \
+       (select t.tgname::text from pg_catalog.pg_trigger t where t.tgenabled in ('A', 'R') \
+           and t.tgrelid in (select c.oid union all select p.relid::oid from pg_catalog.pg_partition_tree(c.oid) p) \
          order by t.tgname limit 1), \
        (select r.rulename::text from pg_catalog.pg_rewrite r where r.ev_class = c.oid and r.ev_enabled in ('A', 'R') \
          order by r.rulename limit 1), \

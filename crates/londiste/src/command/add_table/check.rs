@@ -76,6 +76,7 @@ async fn plan(
         None => None,
     };
     let mut definition = None;
+    let mut columns_differ = false;
     let local =
         columns(&nodes.local, &dest).await.map_err(|e| e.context(format!("looking for table {dest}")))?;
     let key_columns = match &local {
@@ -99,7 +100,7 @@ async fn plan(
                 tracing::info!("Table {} already exist, not touching", shown(name, &dest));
             }
             if let (Some(source), None) = (&source, &args.handler) {
-                compare_columns(name, &dest, source, local, args.force)?;
+                columns_differ = compare_columns(name, &dest, source, local, args.force)?;
             }
             local
         }
@@ -114,7 +115,7 @@ async fn plan(
     };
     let keyless = check_key(name, key_columns, args)?;
     let announce = !nodes.is_root() && !nodes.local_tables.iter().any(|t| t.table_name == name);
-    Ok(Some(Planned { name: name.to_owned(), dest, definition, announce, keyless }))
+    Ok(Some(Planned { name: name.to_owned(), dest, definition, announce, keyless, columns_differ }))
 }
 
 /// Why a table of the root is none of those that can be added.
@@ -258,8 +259,9 @@ async fn columns(connection: &skytools::db::Connection, full: &str) -> Result<Op
     columns.collect::<Result<Vec<_>>>().map(Some)
 }
 
-/// Every column of the provider must exist here, and what exists only here must get along without a value.
-fn compare_columns(name: &str, dest: &str, source: &[Column], local: &[Column], force: bool) -> Result<()> {
+/// Every column of the provider must exist here, and what exists only here must get along without a value. Returns whether columns of
+/// the provider are missing all the same.
+fn compare_columns(name: &str, dest: &str, source: &[Column], local: &[Column], force: bool) -> Result<bool> {
     let lacks = |there: &[Column], column: &Column| !there.iter().any(|c| c.name == column.name);
     let quoted =
         |list: Vec<&Column>| list.iter().map(|c| format!("\"{}\"", c.name)).collect::<Vec<_>>().join(", ");
@@ -286,7 +288,7 @@ fn compare_columns(name: &str, dest: &str, source: &[Column], local: &[Column], 
     } else if !extra.is_empty() {
         tracing::warn!("Table {}: {} not on the provider", shown(name, dest), columns_are(&extra, &quoted));
     }
-    Ok(())
+    Ok(!absent.is_empty())
 }
 
 /// Whether the trigger flags ask for inserts alone.

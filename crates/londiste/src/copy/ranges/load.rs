@@ -17,7 +17,7 @@ use crate::apply::session::Role;
 use crate::copy::dropped::{Stored, rebuild};
 use crate::copy::load::{drop_fkeys, lock, warn_about};
 use crate::copy::loaded::{loaded, reset_meanwhile};
-use crate::copy::{Columns, Progress, indexes, source};
+use crate::copy::{Columns, Progress, indexes, missing, source};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 use crate::table::TableRow;
@@ -222,6 +222,8 @@ async fn prepare(
     lock(target, dest, task.settings.lock_timeout).await?;
     let here = TableShape::require(target, dest, "on this node").await?;
     let columns = Columns::common(there, &here);
+    // Tables of which events leave out columns are not copied by ranges.
+    missing::refuse(task.row, &columns, there, &[])?;
     let before = stored_ddl(target, queue, table).await?;
     let mut ddl = match before.as_deref().map(Stored::parse) {
         None => Stored::new(&random_word(target).await?),
