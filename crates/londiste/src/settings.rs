@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pgq::batch::{BatchLimits, Interval};
+use skytools::Result;
 use skytools::config::Config;
 use skytools::db::{ConnectString, Connection};
-use skytools::Result;
 
 use crate::command::expansion::glob_matches;
 
