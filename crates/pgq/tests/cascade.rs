@@ -139,17 +139,17 @@ async fn roles_are_swapped_in_steps() -> Result<()> {
 async fn one_process_at_a_time(leaf: &testkit::TestDb, completed: i64) -> Result<()> {
     let (one, two) = (leaf.connect().await?, leaf.connect().await?);
     cascade::begin_batch(&one, "q", "w2", completed).await?;
-    let beside = cascade::begin_batch(&two, "q", "w2", completed).await.unwrap_err();
+    let beside = cascade::begin_batch(&two, "q", "w2", completed).await.err().context("not refused")?;
     assert_eq!(beside.kind(), ErrorKind::Transient, "{}", beside.chain());
     assert!(beside.to_string().contains("another process is applying"), "{beside}");
     two.batch_execute("rollback").await?;
-    let other = cascade::begin_batch(&two, "q", "nobody", completed).await.unwrap_err();
+    let other = cascade::begin_batch(&two, "q", "nobody", completed).await.err().context("not refused")?;
     assert_eq!(other.kind(), ErrorKind::NotFound, "{}", other.chain());
     two.batch_execute("rollback").await?;
 
     cascade::set_consumer_completed(&one, "q", "w2", completed + 1).await?;
     one.batch_execute("commit").await?;
-    let late = cascade::begin_batch(&two, "q", "w2", completed).await.unwrap_err();
+    let late = cascade::begin_batch(&two, "q", "w2", completed).await.err().context("not refused")?;
     assert_eq!(late.kind(), ErrorKind::Transient, "{}", late.chain());
     assert!(late.to_string().contains(&format!("from tick {completed} to {}", completed + 1)), "{late}");
     two.batch_execute("rollback").await?;
