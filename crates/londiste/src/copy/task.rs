@@ -90,6 +90,7 @@ impl Copier {
                 let hint = error.hint_text().unwrap_or("correct the cause; the copy goes on by itself");
                 tracing::error!(table = self.table, error = error.chain(), hint, "copy failed, trying again");
                 single = true;
+                self.progress.set_stuck(true);
                 self.record(&error).await;
             }
             tokio::time::sleep(delay.min(self.settings.exception_sleep)).await;
@@ -434,6 +435,7 @@ impl Copier {
         }
         target.batch_execute("commit").await?;
         session.completed = batch.tick_id;
+        self.progress.set_stuck(false);
         batch::finish_batch(source, batch.batch_id).await?;
         if counts.total() > 0 {
             tracing::debug!(

@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{SinkExt, StreamExt};
@@ -150,6 +150,7 @@ impl Columns {
 pub struct Progress {
     rows: AtomicU64,
     bytes: AtomicU64,
+    stuck: AtomicBool,
     whole: Option<Arc<Progress>>,
 }
 
@@ -164,6 +165,15 @@ impl Progress {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// Whether it has failed for a reason that somebody has to correct, and nothing has been copied since.
+    pub fn is_stuck(&self) -> bool {
+        self.stuck.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_stuck(&self, stuck: bool) {
+        self.stuck.store(stuck, Ordering::Relaxed);
+    }
+
     /// The progress of a part; what it counts is counted in the whole too.
     pub(super) fn part_of(whole: &Arc<Progress>) -> Self {
         Progress { whole: Some(Arc::clone(whole)), ..Progress::default() }
@@ -176,6 +186,7 @@ impl Progress {
     }
 
     fn sent(&self, rows: u64, bytes: usize) {
+        self.set_stuck(false);
         self.rows.fetch_add(rows, Ordering::Relaxed);
         self.bytes.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
         if let Some(whole) = &self.whole {

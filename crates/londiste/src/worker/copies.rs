@@ -46,6 +46,11 @@ impl Copies {
         self.running.values().any(|r| r.table == table)
     }
 
+    /// Copies that wait for somebody to correct what they failed by.
+    pub fn stuck(&self) -> usize {
+        self.running.values().filter(|r| r.progress.is_stuck()).count()
+    }
+
     /// Rows and bytes loaded so far, by table.
     pub fn progress(&self) -> impl Iterator<Item = (&str, &Progress)> {
         self.running.values().map(|r| (r.table.as_str(), &*r.progress))

@@ -300,7 +300,9 @@ impl Worker {
 
     /// Begins copies of tables that wait for one, as far as slots are free.
     async fn begin_copies(&mut self, tables: &[TableRow]) -> Result<bool> {
-        let (slots, waiting) = choose_copies(tables, self.settings.parallel_copies);
+        // A table that cannot be copied holds up no other.
+        let (slots, waiting) =
+            choose_copies(tables, self.settings.parallel_copies.saturating_add(self.copies.stuck()));
         let mut begun = 0;
         let mut there: Option<Vec<TableRow>> = None;
         for candidate in waiting {
