@@ -1,4 +1,4 @@
-create or replace function pgq._capture_sample(i_capture pgq.capture, i_table oid, i_ignored text[], out chars text, out sampled int4, out due int8)
+create or replace function pgq._capture_sample(i_capture pgq.capture, i_table oid, i_ignored text[], out chars text, out sampled int4, out due int8, out since int8)
 as $$
 -- Characters that the texts of a table consist of besides plain ones, from a look at a thousand of its events.
 --
@@ -12,6 +12,7 @@ as $$
 --      chars       - the frequent ones first; empty if fewer than one row in twenty would go the quick way for them
 --      sampled     - events found, up to a thousand; -1 if the table has no quick way
 --      due         - when another look is worth it: number of an event; null for never
+--      since       - number that the queue had come to at the first look
 declare
     _q pgq.queue%rowtype;
     _name text := coalesce(pgq._capture_constant(i_capture.options, 'ev_extra1'), (pgq._trigger_plan(i_table, 'logutriga', i_capture.queue_name || i_capture.options)).table_text);
@@ -53,8 +54,10 @@ begin
        into chars, sampled using _name;
     chars := coalesce(chars, '');
     if sampled < 1000 then
+        -- the more seldom, the longer it finds few: the queue may have many events, and this table only some
         due := coalesce(pg_sequence_last_value(_q.queue_event_seq::regclass), 0);
-        due := due + greatest(1000, due / 2);
+        since := coalesce(i_capture.sample_from, due);
+        due := due + greatest(1000, (due - since) / 2);
     end if;
 exception
     when untranslatable_character or character_not_in_repertoire then

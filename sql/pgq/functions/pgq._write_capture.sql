@@ -31,7 +31,7 @@ begin
 
     _ignored := array(select btrim(i) from unnest(string_to_array((pgq._trigger_options(i_capture.queue_name || i_capture.options)).ignored, ',')) i);
     if i_sample then
-        select * into i_capture.chars, i_capture.sampled, i_capture.sample_due from pgq._capture_sample(i_capture, _table, _ignored);
+        select * into i_capture.chars, i_capture.sampled, i_capture.sample_due, i_capture.sample_from from pgq._capture_sample(i_capture, _table, _ignored);
     end if;
 
     select string_agg(format(' set %s = %s', n, case n when 'search_path' then pgq._capture_canonical(n) else quote_literal(pgq._capture_canonical(n)) end), '' order by n) into _settings
@@ -54,7 +54,7 @@ begin
       where r.oid = _table and (n.nspname, r.relname) <> (i_capture.rel_schema, i_capture.rel_name);
     update pgq.capture c
        set (rel_schema, rel_name) = (select n.nspname, r.relname from pg_class r join pg_namespace n on n.oid = r.relnamespace where r.oid = _table),
-           (chars, sampled, sample_due) = (i_capture.chars, i_capture.sampled, i_capture.sample_due),
+           (chars, sampled, sample_due, sample_from) = (i_capture.chars, i_capture.sampled, i_capture.sample_due, i_capture.sample_from),
            written = now()
      where c.capture_id = i_capture.capture_id;
     return _table;

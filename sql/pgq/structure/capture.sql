@@ -19,6 +19,7 @@ create table if not exists pgq.capture (
     chars           text        not null default '',    -- that its texts often have: pgq._capture_sample()
     sampled         int4        not null default 0,     -- events it looked at
     sample_due      int8        default 1000,           -- number of an event that makes it look again
+    sample_from     int8,                               -- number that the queue had come to at the first look
     unique (queue_name, rel_schema, rel_name, trigger_name)
 );
 alter table pgq.capture add column if not exists form text not null default 'row' check (form in ('row', 'statement'));
@@ -26,6 +27,7 @@ alter table pgq.capture
     add column if not exists chars text not null default '',
     add column if not exists sampled int4 not null default 0,
     add column if not exists sample_due int8 default 1000,
+    add column if not exists sample_from int8,
     add column if not exists operations text;
 -- until then one trigger was all there was
 update pgq.capture c

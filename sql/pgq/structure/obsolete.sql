@@ -12,7 +12,7 @@ begin
                               '_capture_some', '_capture_holders', '_capture_written', '_capture_take_out', '_capture_take_back', '_capture_overtaken', '_capture_later',
                               '_capture_equal', '_capture_equality', '_capture_uniques', '_capture_expressions', '_capture_may_read', '_capture_newest', '_capture_drop_statement', '_capture_order_key', '_trigger_numbered')
                 or p.proname = '_capture_register' and p.pronargs = 7
-                or p.proname = '_capture_sample' and p.pronargs = 2
+                or p.proname = '_capture_sample' and not coalesce('{since}' <@ p.proargnames, false)
                 or p.proname = '_capture_event' and p.pronargs = 5
                 or p.proname = '_capture_insert' and p.pronargs = 6 and p.proargnames[2] = 'i_prefix'
                 or p.proname = '_capture_state' and p.pronargs = 4

@@ -101,3 +101,22 @@ alter table t add p point; select pgq.refresh_capture() = 2 as ok \gset
 do $$ begin assert learnt() = '-1' and (select sample_due is null from pgq.capture where rel_name = 't'), learnt(); end $$;
 alter table t drop p; select pgq.refresh_capture() = 2 as ok \gset
 do $$ begin assert learnt() = '1000 Ü', learnt(); end $$;
+
+-- in a queue that has had many events before, too
+select pgq.create_queue('busy') = 1 as ok \gset
+select setval((select queue_event_seq from pgq.queue where queue_name = 'busy')::regclass, 10000000) = 10000000 as ok \gset
+create table young (id serial primary key, v text); select pgq.capture_table('busy', 'young') = 'row' as ok \gset
+create function looks() returns int8 language sql as $$ select sum(1 + pgq.maint_sample_capture(c.function_name)) from pgq.capture c join due on func_arg = c.function_name where c.rel_name = 'young' $$;
+insert into young (v) select 'Ü ' || n from generate_series(1, 900) n;
+do $$ begin assert looks() is null; end $$;
+insert into young (v) select 'Ü ' || n from generate_series(1, 90) n; select pgq.insert_event('busy', 't', '') is not null as ok from generate_series(1, 20) offset 19 \gset
+do $$ begin
+    assert looks() = 1;
+    assert (select sampled || chars || (sample_due - sample_from) from pgq.capture where rel_name = 'young') = '990Ü2010', (select c::text from pgq.capture c where rel_name = 'young');
+end $$;
+select pgq.insert_event('busy', 't', '') is not null as ok from generate_series(1, 4000) offset 3999 \gset
+do $$ begin
+    -- 5010 since the first look
+    assert looks() = 1;
+    assert (select sample_due - 10000000 from pgq.capture where rel_name = 'young') = 5010 + 2505, (select c::text from pgq.capture c where rel_name = 'young');
+end $$;
