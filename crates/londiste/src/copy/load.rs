@@ -14,7 +14,7 @@ use crate::snapshot::Snapshot;
 use crate::table::TableRow;
 
 /// Below this size an index is cheaper to fill than to drop and build.
-const REBUILD_FROM_BYTES: i64 = 8 << 20;
+const REBUILD_FROM_BYTES: i64 = 1 << 20;
 
 const FIND_FKEYS: &str = "select from_table, fkey_name from londiste.find_table_fkeys($1)";
 const DROP_FKEY: &str = "select londiste.drop_table_fkey($1, $2)";
