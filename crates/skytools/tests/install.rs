@@ -199,8 +199,12 @@ async fn neither_encoding_nor_old_ways_of_writing_strings_matter() -> Result<()>
             )
             .await?;
         let long = texts.concat().repeat(40_000);
+        // more characters than are replaced one after the other
+        let first: u32 = texts[0].chars().next().map_or(0, |c| u32::from(c) & !0x3f) + 2;
+        let many: Vec<char> = (first..first + 60).filter_map(char::from_u32).collect();
+        let mixed: String = many.iter().map(|c| format!("x{c}")).collect();
         for table in ["row_", "by_", "gen", "own"] {
-            for (id, text) in (1..).zip([texts[0], texts[1], "plain", &long]) {
+            for (id, text) in (1..).zip([texts[0], texts[1], "plain", &long, &mixed]) {
                 client.execute(&format!("insert into {table} values ({id}, $1)"), &[&text]).await?;
             }
             let events = client
@@ -216,6 +220,10 @@ async fn neither_encoding_nor_old_ways_of_writing_strings_matter() -> Result<()>
                 format!("id=2&v={}", escaped(texts[1])),
                 "id=3&v=plain".to_owned(),
                 format!("id=4&v={}", escaped(&long)),
+                format!(
+                    "id=5&v={}",
+                    many.iter().map(|c| format!("x{}", escaped(&c.to_string()))).collect::<String>()
+                ),
             ];
             assert!(
                 data == wanted,

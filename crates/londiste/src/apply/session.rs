@@ -60,11 +60,6 @@ const READ: &[(&str, &str)] = &[
 const ROOM_TO_SORT: &str = "select pg_catalog.set_config('work_mem', '64MB', false) \
      where pg_catalog.pg_size_bytes(pg_catalog.current_setting('work_mem')) < 67108864";
 
-/// Where somebody has turned it off, a server that crashes forgets what it has committed last. Then the target would lack a batch that the
-/// provider has been told is done, or have one that the provider does not know of. So each side flushes its WAL once in a batch.
-const DURABLE: &str = "select pg_catalog.set_config('synchronous_commit', 'local', false) \
-     where pg_catalog.current_setting('synchronous_commit') = 'off'";
-
 /// How values were written where they come from, as far as their text depends on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceStyle {
@@ -116,7 +111,7 @@ async fn pin<C: GenericClient + Sync>(client: &C, settings: &[(&str, &str)]) -> 
 }
 
 async fn make_durable<C: GenericClient + Sync>(client: &C) -> Result<()> {
-    client.query_typed(DURABLE, &[]).await?;
+    client.query_typed(pgq::sql::DURABLE, &[]).await?;
     Ok(())
 }
 
