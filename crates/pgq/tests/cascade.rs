@@ -153,6 +153,11 @@ async fn one_process_at_a_time(leaf: &testkit::TestDb, completed: i64) -> Result
     assert_eq!(late.kind(), ErrorKind::Transient, "{}", late.chain());
     assert!(late.to_string().contains(&format!("from tick {completed} to {}", completed + 1)), "{late}");
     two.batch_execute("rollback").await?;
+
+    let stale =
+        cascade::ensure_completed(&two, "q", "w2", completed).await.err().context("taken for current")?;
+    assert_eq!((stale.kind(), stale.to_string()), (ErrorKind::Transient, late.to_string()));
+    cascade::ensure_completed(&two, "q", "w2", completed + 1).await?;
     cascade::begin_batch(&two, "q", "w2", completed + 1).await?;
     two.batch_execute("rollback").await?;
     Ok(())

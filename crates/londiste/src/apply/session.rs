@@ -5,9 +5,9 @@
 //! settings that change meaning, and those that would cut a long transaction short.
 
 use skytools::{Error, ErrorKind, Result};
-use tokio_postgres::GenericClient;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
+use tokio_postgres::{Client, GenericClient};
 
 /// Pins `(name, value)` pairs, leaving out names that the server does not know.
 const PIN: &str = "select set_config(s.name, v.value, false) \
@@ -102,6 +102,17 @@ impl Role {
 
 /// Has the transaction check its deferrable constraints when it commits.
 pub const DEFER: &str = "set constraints all deferred";
+
+/// Rolls back what has failed; false if the connection is lost, too, so that the failure stands and nothing else can be tried.
+pub async fn roll_back(client: &Client) -> bool {
+    match client.batch_execute("rollback").await {
+        Ok(()) => true,
+        Err(e) => {
+            tracing::debug!(error = %e, "cannot roll back");
+            false
+        }
+    }
+}
 
 async fn pin<C: GenericClient + Sync>(client: &C, settings: &[(&str, &str)]) -> Result<()> {
     let names: Vec<&str> = settings.iter().map(|(name, _)| *name).collect();

@@ -143,7 +143,7 @@ impl Copier {
             ))
             .hint("remove the table from all but one of the queues, or add it with --no-merge"));
         }
-        let Some(mut session) = self.open(target, &row, single).await? else {
+        let Some(mut session) = self.open(target, &row).await? else {
             self.bell.ring();
             return Ok(Ended::StartOver);
         };
@@ -156,7 +156,7 @@ impl Copier {
     }
 
     /// Connects to the source and takes the copy's place there. `None`: the place was lost.
-    async fn open(&self, target: Connection, row: &TableRow, _single: bool) -> Result<Option<Session>> {
+    async fn open(&self, target: Connection, row: &TableRow) -> Result<Option<Session>> {
         let settings = &*self.settings;
         let place = position::local(&target, &settings.queue, &self.application).await?;
         let source = match (&place, row.merge_state) {
@@ -272,7 +272,9 @@ impl Copier {
                     let applied = self.apply(session, &batch, &row, first.clone(), single, false).await;
                     match applied {
                         Err(e) if session.role.may_succeed_deferred(&e) => {
-                            session.target.batch_execute("rollback").await?;
+                            if !session::roll_back(&session.target).await {
+                                return Err(e);
+                            }
                             tracing::info!(
                                 reason = e.chain(),
                                 "replaying the batch with constraints that are deferred"

@@ -65,9 +65,8 @@ impl Replay<'_> {
         let first = self.attempt(batch, tables, cache, How { sets: !self.single, deferred: false }).await;
         let done = match first {
             Err(e) if cache.set_has_failed() => {
-                if let Err(lost) = self.target.batch_execute("rollback").await {
+                if !session::roll_back(self.target).await {
                     // The first error decides how to go on: one by one, on a new connection.
-                    tracing::debug!(error = %lost, "cannot roll back");
                     return Err(e);
                 }
                 let table = cache.after_rollback(&e);
@@ -82,8 +81,7 @@ impl Replay<'_> {
         };
         match done {
             Err(e) if self.role.may_succeed_deferred(&e) => {
-                if let Err(lost) = self.target.batch_execute("rollback").await {
-                    tracing::debug!(error = %lost, "cannot roll back");
+                if !session::roll_back(self.target).await {
                     return Err(e);
                 }
                 tracing::info!(reason = e.chain(), "replaying the batch with constraints that are deferred");

@@ -237,6 +237,32 @@ pub async fn set_consumer_paused<C: GenericClient + Sync>(
     set_flag(client, sql::SET_CONSUMER_PAUSED, queue, consumer, paused).await
 }
 
+fn moved(queue: &str, consumer: &str, from: i64, to: i64) -> Error {
+    Error::new(
+        ErrorKind::Transient,
+        format!("consumer \"{consumer}\" of queue \"{queue}\" was moved from tick {from} to {to} meanwhile"),
+    )
+    .hint("a consumer runs once: see whether another process works for this one")
+}
+
+/// Makes sure that the consumer stands at `completed` still. To be asked before a contradiction between its position and something
+/// else is taken for real: a second process of the same consumer may have moved it in between.
+///
+/// # Errors
+/// [`ErrorKind::Transient`] when it does not; 404 when the consumer is unknown here.
+pub async fn ensure_completed<C: GenericClient + Sync>(
+    client: &C,
+    queue: &str,
+    consumer: &str,
+    completed: i64,
+) -> Result<()> {
+    let state = consumer_state(client, queue, consumer).await?;
+    if state.completed_tick == completed {
+        return Ok(());
+    }
+    Err(moved(queue, consumer, completed, state.completed_tick))
+}
+
 /// Begins the transaction that applies a batch, and makes sure that nobody else does the same.
 ///
 /// A second process of the same consumer (on another host, or one that was believed dead) has a connection and has read the position before this
@@ -268,11 +294,7 @@ pub async fn begin_batch(client: &Client, queue: &str, consumer: &str, previous:
     }
     match state.and_then(|r| r.get(0)).map(str::parse::<i64>) {
         Some(Ok(completed)) if completed == previous => Ok(()),
-        Some(Ok(completed)) => Err(Error::new(
-            ErrorKind::Transient,
-            format!("consumer \"{consumer}\" of queue \"{queue}\" was moved from tick {previous} to {completed} meanwhile"),
-        )
-        .hint("a consumer runs once: see whether another process works for this one")),
+        Some(Ok(completed)) => Err(moved(queue, consumer, previous, completed)),
         _ => Err(Error::not_found(format!("Consumer not known: {queue}/{consumer}"))),
     }
 }

@@ -27,8 +27,8 @@ mod watermark;
 
 pub use consumer::{
     ConsumerInfo, ConsumerState, WorkerState, begin_batch, change_consumer_provider, consumer_info,
-    consumer_state, register_consumer, set_consumer_completed, set_consumer_error, set_consumer_paused,
-    set_consumer_uptodate, unregister_consumer, worker_state,
+    consumer_state, ensure_completed, register_consumer, set_consumer_completed, set_consumer_error,
+    set_consumer_paused, set_consumer_uptodate, unregister_consumer, worker_state,
 };
 pub use location::{Location, queue_locations, register_location, unregister_location};
 pub use node::{
