@@ -58,6 +58,7 @@
 \ir functions/pgq.maint_tables_to_vacuum.sql
 \ir functions/pgq.maint_operations.sql
 \ir functions/pgq.apply_token.sql
+\ir functions/pgq._event_encoding.sql
 \ir functions/pgq._urlencode.sql
 \ir functions/pgq._trigger_options.sql
 \ir functions/pgq._trigger_expression.sql

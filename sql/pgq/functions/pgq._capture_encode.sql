@@ -195,10 +195,10 @@ begin
             return _data;
         end if;
         _data := pg_catalog.replace(_data, _run, pg_catalog.regexp_replace(
-            pg_catalog.encode(pg_catalog.convert_to(_run, case when pg_catalog.getdatabaseencoding() operator(pg_catalog.=) 'SQL_ASCII' then 'SQL_ASCII' else 'UTF8' end), 'hex'), '(..)', E'%\\1', 'g'));
+            pg_catalog.encode(pg_catalog.convert_to(_run, pgq._event_encoding()), 'hex'), '(..)', E'%\\1', 'g'));
     end loop;
     select pg_catalog.string_agg(m[1] operator(pg_catalog.||) pg_catalog.regexp_replace(
-               pg_catalog.encode(pg_catalog.convert_to(m[2], case when pg_catalog.getdatabaseencoding() operator(pg_catalog.=) 'SQL_ASCII' then 'SQL_ASCII' else 'UTF8' end), 'hex'), '(..)', E'%\\1', 'g'), '' order by nr)
+               pg_catalog.encode(pg_catalog.convert_to(m[2], pgq._event_encoding()), 'hex'), '(..)', E'%\\1', 'g'), '' order by nr)
       into _data
       from pg_catalog.regexp_matches(_data, '([A-Za-z0-9_.&%=+-]*)([^A-Za-z0-9_.&%=+-]*)' collate pg_catalog."C", 'g') with ordinality u (m, nr);
     return _data;

@@ -34,7 +34,7 @@ begin
         ), found as materialized (
             select t.nr, array(select distinct c
                                  from regexp_matches(t.v, '(?:%%[0-9a-f][0-9a-f])+', 'g') m,
-                                      regexp_split_to_table(convert_from(decode(replace(m[1], '%%', ''), 'hex'), case getdatabaseencoding() when 'SQL_ASCII' then 'SQL_ASCII' else 'UTF8' end), '') c
+                                      regexp_split_to_table(convert_from(decode(replace(m[1], '%%', ''), 'hex'), pgq._event_encoding()), '') c
                                 where c !~ '^[A-Za-z0-9_. ,@/-]$' collate "C") as chars
               from texts t
         ), chosen as materialized (

@@ -84,7 +84,7 @@ begin
     elsif (select pg_catalog.count(distinct c)
              from pg_catalog.regexp_split_to_table(pg_catalog."left"(_v, 4000), '') c
             where c ~ '[^A-Za-z0-9_.-]' collate "C") > 20 then
-        return pgq._urlencode_bytes(pg_catalog.convert_to(val, case when pg_catalog.getdatabaseencoding() operator(pg_catalog.=) 'SQL_ASCII' then 'SQL_ASCII' else 'UTF8' end));
+        return pgq._urlencode_bytes(pg_catalog.convert_to(val, pgq._event_encoding()));
     else
         -- step by step: no more than two copies of a large value at a time
         _v := pg_catalog.replace(_v, '%', '%25');
@@ -98,11 +98,11 @@ begin
             return _v;
         end if;
         _code := pg_catalog.regexp_replace(
-            pg_catalog.encode(pg_catalog.convert_to(_char, case when pg_catalog.getdatabaseencoding() operator(pg_catalog.=) 'SQL_ASCII' then 'SQL_ASCII' else 'UTF8' end), 'hex'),
+            pg_catalog.encode(pg_catalog.convert_to(_char, pgq._event_encoding()), 'hex'),
             '(..)', E'%\\1', 'g');
         _v := pg_catalog.replace(_v, _char, _code);
     end loop;
     _v := null;
-    return pgq._urlencode_bytes(pg_catalog.convert_to(val, case when pg_catalog.getdatabaseencoding() operator(pg_catalog.=) 'SQL_ASCII' then 'SQL_ASCII' else 'UTF8' end));
+    return pgq._urlencode_bytes(pg_catalog.convert_to(val, pgq._event_encoding()));
 end;
 $$ language plpgsql strict immutable;

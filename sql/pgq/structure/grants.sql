@@ -15,7 +15,7 @@ begin
             ('public', array[
                 'seq_getval', 'get_queue_info', 'get_consumer_info', 'quote_fqname', 'version',
                 -- run inside of triggers, as whoever changes a table
-                '_apply_allowed', '_capture_nested', '_capture_number', '_capture_key', '_capture_never_null', '_capture_constraint_triggers', '_trigger_number', '_trigger_first', '_trigger_which', '_urlencode', '_urlencode_bytes', '_trigger_plan', '_trigger_urlenc', '_trigger_json', '_trigger_sql',
+                '_apply_allowed', '_capture_nested', '_capture_number', '_capture_key', '_capture_never_null', '_capture_constraint_triggers', '_trigger_number', '_trigger_first', '_trigger_which', '_urlencode', '_urlencode_bytes', '_event_encoding', '_trigger_plan', '_trigger_urlenc', '_trigger_json', '_trigger_sql',
                 -- read-only steps of functions that are guarded themselves
                 '_assert_queue_state', '_assert_still_open', '_count_tx_event']),
             ('pgq_reader', array[

@@ -61,7 +61,7 @@ select pgq.ticker();
 do $$ declare _open text; begin
     select string_agg(p.proname, ' ' order by 1) into _open from pg_proc p
      where pronamespace = 'pgq'::regnamespace and has_function_privilege('nobody', p.oid, 'execute')
-       and proname not in ('seq_getval', 'get_queue_info', 'get_consumer_info', 'quote_fqname', 'version', '_apply_allowed', '_capture_nested', '_capture_number', '_capture_key', '_capture_never_null', '_capture_constraint_triggers', '_trigger_number', '_trigger_first', '_trigger_which', '_urlencode', '_urlencode_bytes',
+       and proname not in ('seq_getval', 'get_queue_info', 'get_consumer_info', 'quote_fqname', 'version', '_apply_allowed', '_capture_nested', '_capture_number', '_capture_key', '_capture_never_null', '_capture_constraint_triggers', '_trigger_number', '_trigger_first', '_trigger_which', '_urlencode', '_urlencode_bytes', '_event_encoding',
             '_trigger_plan', '_trigger_urlenc', '_trigger_json', '_trigger_sql', '_assert_queue_state', '_assert_still_open', '_count_tx_event');
     assert _open is null, _open;
 end $$;
