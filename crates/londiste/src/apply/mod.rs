@@ -339,6 +339,15 @@ impl<'c> Applier<'c> {
         Ok(self.pipeline.client())
     }
 
+    /// Forgets what was prepared and looked at, after [`Applier::flush_for_ddl`]: the session may have lost it.
+    pub fn forget(&mut self) {
+        let tables = &mut *self.tables;
+        tables.known.clear();
+        tables.by_name.clear();
+        tables.stamp = None;
+        tables.stale.clear();
+    }
+
     async fn collect(
         &mut self,
         op: Op,

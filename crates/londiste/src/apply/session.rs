@@ -14,7 +14,8 @@ const PIN: &str = "select set_config(s.name, v.value, false) \
      from unnest($1::text[], $2::text[]) as v(name, value) \
      join pg_catalog.pg_settings s on lower(s.name) = lower(v.name)";
 
-const SOURCE_STYLE: &str = "select current_setting('DateStyle'), current_setting('lc_monetary')";
+const SOURCE_STYLE: &str =
+    "select current_setting('DateStyle'), current_setting('lc_monetary'), current_setting('IntervalStyle')";
 
 /// Settings of every session of a worker or copy: nothing may cut the session short, nothing may hide rows.
 const COMMON: &[(&str, &str)] = &[
@@ -28,7 +29,6 @@ const COMMON: &[(&str, &str)] = &[
     ("row_security", "off"),
     ("array_nulls", "on"),
     ("bytea_output", "hex"),
-    ("IntervalStyle", "postgres"),
     ("extra_float_digits", "3"),
     ("standard_conforming_strings", "on"),
     ("backslash_quote", "safe_encoding"),
@@ -50,15 +50,24 @@ const APPLY: &[(&str, &str)] = &[
 /// Settings of a session that reads rows or computes checksums: the text of a value may not depend on the session.
 const READ: &[(&str, &str)] = &[
     ("DateStyle", "ISO, YMD"),
+    ("IntervalStyle", "postgres"),
     ("TimeZone", "UTC"),
     // Names of tables, types and functions are written with their schema.
     ("search_path", ""),
     ("lc_monetary", "C"),
 ];
 
+/// The styles in which a session of [`prepare_rows`] reads rows, for the session that writes them.
+pub const AS_READ: &str = "set lc_monetary = 'C'; set DateStyle = 'ISO, YMD'; set IntervalStyle = 'postgres'";
+/// The same until the transaction ends.
+pub const AS_READ_LOCALLY: &str =
+    "set local lc_monetary = 'C'; set local DateStyle = 'ISO, YMD'; set local IntervalStyle = 'postgres'";
+
 /// A batch is sorted by the numbers of its events. With the usual 4 MB that is a quarter of the time of reading it.
 const ROOM_TO_SORT: &str = "select pg_catalog.set_config('work_mem', '64MB', false) \
      where pg_catalog.pg_size_bytes(pg_catalog.current_setting('work_mem')) < 67108864";
+
+const SHOW_TOKEN: &str = "select pg_catalog.set_config('skytools.apply_token', pgq.apply_token($1), false)";
 
 /// How values were written where they come from, as far as their text depends on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +76,8 @@ pub struct SourceStyle {
     pub date_order: String,
     /// Locale of `money` values.
     pub money_locale: String,
+    /// `IntervalStyle`: in `sql_standard` a sign counts for the fields after it, too.
+    pub interval_style: String,
 }
 
 impl SourceStyle {
@@ -78,7 +89,11 @@ impl SourceStyle {
         let row = source.query_typed_one(SOURCE_STYLE, &[]).await?;
         let date_style: &str = row.try_get(0)?;
         let order = date_style.rsplit(',').next().map_or("MDY", str::trim);
-        Ok(SourceStyle { date_order: order.to_owned(), money_locale: row.try_get(1)? })
+        Ok(SourceStyle {
+            date_order: order.to_owned(),
+            money_locale: row.try_get(1)?,
+            interval_style: row.try_get(2)?,
+        })
     }
 }
 
@@ -155,7 +170,8 @@ pub async fn prepare_apply<C: GenericClient + Sync>(
     style: &SourceStyle,
 ) -> Result<Role> {
     let date_style = format!("ISO, {}", style.date_order);
-    pin(client, &[COMMON, APPLY, &[("DateStyle", &date_style)]].concat()).await?;
+    let styles = [("DateStyle", date_style.as_str()), ("IntervalStyle", &style.interval_style)];
+    pin(client, &[COMMON, APPLY, &styles].concat()).await?;
     make_durable(client).await?;
     if let Err(e) = pin(client, &[("lc_monetary", &style.money_locale)]).await {
         tracing::warn!(
@@ -174,8 +190,8 @@ pub async fn prepare_apply<C: GenericClient + Sync>(
 pub async fn prepare_load<C: GenericClient + Sync>(client: &C, queue: &str) -> Result<Role> {
     pin(client, COMMON).await?;
     make_durable(client).await?;
-    pin(client, &[("default_transaction_read_only", "off"), ("DateStyle", "ISO, YMD"), ("lc_monetary", "C")])
-        .await?;
+    pin(client, &[("default_transaction_read_only", "off")]).await?;
+    client.batch_execute(AS_READ).await?;
     set_role(client, queue).await
 }
 
@@ -198,17 +214,19 @@ pub(super) async fn take_replica_role<C: GenericClient + Sync>(client: &C) -> Re
     }
 }
 
+/// Has triggers that deny changes let those of the session pass.
+///
+/// # Errors
+/// Whatever the server reports.
+pub async fn show_token<C: GenericClient + Sync>(client: &C, queue: &str) -> Result<()> {
+    client.query_typed(SHOW_TOKEN, &[(&queue, Type::TEXT)]).await?;
+    Ok(())
+}
+
 /// The replica role, or else the token.
 async fn set_role<C: GenericClient + Sync>(client: &C, queue: &str) -> Result<Role> {
     let Some(denied) = take_replica_role(client).await? else { return Ok(Role::Replica) };
-    let token = client
-        .query_typed(
-            "select set_config('skytools.apply_token', pgq.apply_token($1), false)",
-            &[(&queue, Type::TEXT)],
-        )
-        .await
-        .map_err(Error::from);
-    match token {
+    match show_token(client, queue).await {
         Ok(_) => Ok(Role::Token),
         Err(e) if e.sqlstate() == Some(&SqlState::UNDEFINED_FUNCTION) => Err(denied
             .context("the login may not apply changes: it may not set session_replication_role")

@@ -204,10 +204,13 @@ impl TableShape {
     /// # Errors
     /// [`skytools::ErrorKind::NotFound`] naming the table.
     pub async fn require<C: GenericClient + Sync>(client: &C, name: &str, place: &str) -> Result<Self> {
-        Self::load(client, name).await?.ok_or_else(|| {
-            Error::not_found(format!("table {name} does not exist {place}"))
-                .hint("create it there, or take it out of replication with \"londiste INI remove-table\"")
-        })
+        Self::load(client, name).await?.ok_or_else(|| Self::unknown(name, place))
+    }
+
+    /// The error for a table that does not exist.
+    pub fn unknown(name: &str, place: &str) -> Error {
+        Error::not_found(format!("table {name} does not exist {place}"))
+            .hint("create it there, or take it out of replication with \"londiste INI remove-table\"")
     }
 
     pub(crate) fn from_parts(

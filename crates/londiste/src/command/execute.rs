@@ -10,7 +10,7 @@ use tokio_postgres::types::Type;
 use super::session::{Session, call, or_hint};
 use super::sql;
 use crate::TableRow;
-use crate::script::{Header, Local, set_role};
+use crate::script::{Header, Lasts, Local, set_role};
 
 /// Runs SQL files on the root and has all nodes run them.
 ///
@@ -54,7 +54,7 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
     let tx = local.transaction().await?;
     let client = tx.client();
     // Nothing that a script changes is captured: it runs on the other nodes itself.
-    set_role(client, "local").await?;
+    set_role(client, "local", Lasts::Transaction).await?;
     let here = Local::load(client, queue, &tables).await?;
     for Script { name, sql: text, header } in &scripts {
         let failed = |e: Error| e.context(format!("running {name}; nothing was changed"));

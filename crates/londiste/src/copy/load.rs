@@ -9,7 +9,7 @@ use tokio_postgres::types::Type;
 use super::loaded::loaded;
 use super::transfer::{Columns, Progress, transfer};
 use super::{indexes, missing, ranges, source};
-use crate::apply::TableShape;
+use crate::apply::{TableShape, session};
 use crate::snapshot::Snapshot;
 use crate::table::TableRow;
 
@@ -90,22 +90,23 @@ pub async fn load(source: &Client, target: &Client, task: &Load<'_>) -> Result<L
     let dest = task.row.dest();
     let begun = Instant::now();
     source.batch_execute("begin transaction isolation level repeatable read read only").await?;
-    // The first statement of the transaction takes the snapshot that the rows will be read with.
+    source::keep(source, task.source_table).await?;
+    // The first query of the transaction takes the snapshot that the rows will be read with.
     let snapshot: Snapshot = source
         .query_typed_one("select pg_catalog.txid_current_snapshot()::text", &[])
         .await?
         .try_get::<_, &str>(0)?
         .parse()?;
     source::settle(task.beside).await?;
-    let there = TableShape::require(source, task.source_table, "on the copy's source").await?;
+    let there = TableShape::require(source, task.source_table, source::ON_SOURCE).await?;
     let bytes: i64 = source
         .query_typed_one("select pg_catalog.pg_table_size($1::oid)", &[(&there.oid, Type::OID)])
         .await?
         .try_get(0)?;
 
     drop_fkeys(target, dest, task.lock_timeout).await?;
-    // Values are read from the source in these styles; see `session::prepare_rows`.
-    target.batch_execute("begin; set local lc_monetary = 'C'; set local DateStyle = 'ISO, YMD'").await?;
+    target.batch_execute("begin").await?;
+    target.batch_execute(session::AS_READ_LOCALLY).await?;
     lock(target, dest, task.lock_timeout).await?;
     let here = TableShape::require(target, dest, "on this node").await?;
     let columns = Columns::common(&there, &here);

@@ -3,11 +3,15 @@
 use pgq::cascade;
 use pgq::tick::tick_now;
 use skytools::db::Connection;
-use skytools::{Error, Result};
+use skytools::{Error, ErrorKind, Result, quote};
 use tokio_postgres::Client;
 
+use crate::apply::{TableShape, split_name};
 use crate::settings::Settings;
 use crate::table::{MergeState, TableRow};
+
+/// Where a table is missing, in errors.
+pub const ON_SOURCE: &str = "on the copy's source";
 
 /// The copy's source, connected.
 pub struct Source {
@@ -97,6 +101,23 @@ pub async fn is_complete(source: &Source, queue: &str, table: &str) -> Result<Op
         None => Err(Error::not_found(format!("table {table} is not replicated on node \"{}\"", source.node))
             .hint("add it there first, or copy from another node with --find-copy-node")),
     }
+}
+
+/// Locks the table, and its partitions, against being rewritten. To be called before the transaction takes its snapshot: a rewrite that is
+/// committed between the two (ALTER of a type, say) leaves nothing that the snapshot could see, and the table would be copied as empty.
+///
+/// # Errors
+/// There is no such table; whatever the server reports.
+pub async fn keep(source: &Client, table: &str) -> Result<()> {
+    let (schema, name) = split_name(table);
+    let sql = format!("lock table {}.{} in access share mode", quote::ident(schema), quote::ident(name));
+    source.batch_execute(&sql).await.map_err(|e| {
+        let error = Error::from(e);
+        match error.kind() {
+            ErrorKind::NotFound => TableShape::unknown(table, ON_SOURCE).with_source(error),
+            _ => error.context(format!("locking table {table} on the copy's source")),
+        }
+    })
 }
 
 /// Makes durable whatever is committed by now. With `synchronous_commit = off` the source could otherwise forget, in a

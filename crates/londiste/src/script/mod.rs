@@ -143,14 +143,27 @@ impl<'a> Local<'a> {
     }
 }
 
-/// Sets the role of the session until the end of the transaction. A login that may not stays as it is.
+/// How long a role lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lasts {
+    /// Until the transaction ends.
+    Transaction,
+    /// As long as the session, if the transaction commits.
+    Session,
+}
+
+/// Sets the role of the session, inside a transaction. A login that may not stays as it is.
 ///
 /// # Errors
 /// Whatever the server reports, except that it is not allowed or that the function is missing.
-pub async fn set_role(client: &Client, role: &str) -> Result<()> {
+pub async fn set_role(client: &Client, role: &str, lasts: Lasts) -> Result<()> {
     client.batch_execute("savepoint role").await?;
+    let local = lasts == Lasts::Transaction;
     let outcome = client
-        .query_typed("select londiste.set_session_replication_role($1, true)", &[(&role, Type::TEXT)])
+        .query_typed(
+            "select londiste.set_session_replication_role($1, $2)",
+            &[(&role, Type::TEXT), (&local, Type::BOOL)],
+        )
         .await
         .map_err(Error::from);
     if let Err(e) = outcome {

@@ -45,6 +45,8 @@ pub(super) struct Done {
     pub counts: Counts,
     /// Tables whose snapshot has served its purpose.
     pub settled: usize,
+    /// Scripts of EXECUTE. What they have left in the session goes with it.
+    pub scripts: usize,
 }
 
 /// The condition of `local_only`: events of local tables, and what is not about tables.
@@ -146,7 +148,12 @@ impl Replay<'_> {
                         applier.flush_for_ddl().await?
                     };
                     let known = reloaded.as_deref().unwrap_or(tables);
-                    if self.other(client, &event, known).await? == Effect::Tables {
+                    let effect = self.other(client, &event, known).await?;
+                    if effect == Effect::Anything {
+                        applier.forget();
+                        done.scripts += 1;
+                    }
+                    if effect != Effect::None {
                         let rows = TableRow::load_all(client, self.queue).await?;
                         routes = Routes::to(rows.iter().filter(|t| t.is_replayed()))?;
                         reloaded = Some(rows);
@@ -168,9 +175,9 @@ impl Replay<'_> {
             ))
         };
         if event.ev_type() == Some("EXECUTE") {
-            execute::execute(client, self.queue, event, tables).await.map_err(about)?;
-            // The script may have touched anything.
-            return Ok(Effect::Tables);
+            let place = execute::Place { client, queue: self.queue, role: self.role, tables };
+            execute::execute(&place, event).await.map_err(about)?;
+            return Ok(Effect::Anything);
         }
         system::handle(client, self.queue, event, self.filters).await.map_err(about)
     }

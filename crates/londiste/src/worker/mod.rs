@@ -591,6 +591,10 @@ impl Worker {
             self.fkeys_due = Some(Instant::now());
         }
         finish_batch(&*provider.connection, batch.batch_id).await?;
+        if done.scripts > 0 {
+            // Temporary tables, prepared statements, locks, subscriptions to channels: whatever a script has done to the session.
+            self.target = None;
+        }
         self.publish_watermark(node, batch.tick_id).await?;
         self.pace.applied(done.events, begun.elapsed());
         describe(&mut turn.stats, &done, begun.elapsed());

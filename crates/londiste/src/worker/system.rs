@@ -22,6 +22,8 @@ pub(super) enum Effect {
     None,
     /// The list of tables.
     Tables,
+    /// That, the tables, and the session.
+    Anything,
 }
 
 async fn call(client: &Client, statement: &str, params: &[(&(dyn ToSql + Sync), Type)]) -> Result<()> {

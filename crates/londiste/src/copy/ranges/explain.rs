@@ -85,8 +85,7 @@ impl Explainer {
         let name = source::is_complete(there, &queue, &row.table_name).await?;
         let there: &Client = &there.connection;
         let shape =
-            TableShape::require(there, name.as_deref().unwrap_or(&row.table_name), "on the copy's source")
-                .await?;
+            TableShape::require(there, name.as_deref().unwrap_or(&row.table_name), source::ON_SOURCE).await?;
         let facts = SourceFacts::load(there, &shape, &queue).await?;
         let filtered = handler::build(row.attrs.handler())?.condition().is_some();
         if let Some(why) = suited::precondition(row, filtered, &facts) {

@@ -13,7 +13,7 @@ use super::store::{self, Ranges};
 use super::suited::{self, SourceFacts};
 use super::work::{Job, run};
 use crate::apply::TableShape;
-use crate::apply::session::Role;
+use crate::apply::session::{self, Role};
 use crate::copy::dropped::{Stored, rebuild};
 use crate::copy::load::{drop_fkeys, lock, warn_about};
 use crate::copy::loaded::{loaded, reset_meanwhile};
@@ -73,11 +73,7 @@ pub async fn load(source: &Client, target: &Client, task: &RangeLoad<'_>) -> Res
         return Ok(false);
     }
     source.batch_execute("begin transaction isolation level repeatable read read only").await?;
-    // Locked before the snapshot is taken: the table cannot be rewritten under it.
-    source
-        .batch_execute(&format!("lock table only {} in access share mode", suited::quoted(task.source_table)))
-        .await
-        .map_err(|e| Error::from(e).context("locking the source table"))?;
+    source::keep(source, task.source_table).await?;
     let row = source
         .query_typed_one(
             "select pg_catalog.txid_current_snapshot()::text, pg_catalog.pg_export_snapshot()",
@@ -87,7 +83,7 @@ pub async fn load(source: &Client, target: &Client, task: &RangeLoad<'_>) -> Res
     let snapshot: Snapshot = row.try_get::<_, &str>(0)?.parse()?;
     let exported: String = row.try_get(1)?;
     source::settle(task.beside).await?;
-    let there = TableShape::require(source, task.source_table, "on the copy's source").await?;
+    let there = TableShape::require(source, task.source_table, source::ON_SOURCE).await?;
     let facts = SourceFacts::load(source, &there, queue).await?;
     let prepared = match suited::precondition(task.row, task.filtered, &facts) {
         Some(why) => Err(why),
@@ -118,7 +114,8 @@ pub async fn load(source: &Client, target: &Client, task: &RangeLoad<'_>) -> Res
         let count = rebuild(task.settings, table, &stored, |step| !mixed || step.fits_mixed_rows()).await?;
         tracing::debug!(table, count, "built again what the copy had dropped");
     }
-    target.batch_execute("begin; set local lc_monetary = 'C'; set local DateStyle = 'ISO, YMD'").await?;
+    target.batch_execute("begin").await?;
+    target.batch_execute(session::AS_READ_LOCALLY).await?;
     store::hold(target, queue, table).await?;
     // A range may have come before a rewrite of the table here, and another after it.
     let here = TableShape::require(target, task.row.dest(), "on this node").await?;

@@ -1,0 +1,115 @@
+//! Scripts of EXECUTE on a leaf: what they leave behind in the session, and tables that are on their way.
+
+mod support;
+
+use anyhow::{Result, ensure};
+use support::{Pair, admin};
+
+/// Runs a script on the root and puts it into the stream, as `londiste execute` does.
+async fn execute(pair: &Pair, file: &str, sql: &str) -> Result<()> {
+    let client = pair.root.connect().await?;
+    client.batch_execute("begin").await?;
+    client.batch_execute("select londiste.set_session_replication_role('local', true)").await?;
+    admin(
+        &client,
+        &format!("select * from londiste.execute_start('q', '{file}', $script${sql}$script$, true)"),
+    )
+    .await?;
+    client.batch_execute(sql).await?;
+    admin(&client, &format!("select * from londiste.execute_finish('q', '{file}')")).await?;
+    client.batch_execute("commit").await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_script_sets_for_its_session_does_not_last() -> Result<()> {
+    let pair = Pair::new().await?;
+    pair.both("create table t (id int primary key, v text, d date)").await?;
+    // Would change what is replicated, if it fired.
+    pair.on_leaf
+        .batch_execute(
+            "create function spoil() returns trigger language plpgsql as $$ begin new.v := 'spoilt'; return new; end $$; \
+             create trigger spoil before insert or update on t for each row execute function spoil()",
+        )
+        .await?;
+    pair.add("public.t", "'expect_sync'").await?;
+    let scripts = [
+        "set client_encoding = 'LATIN1'; set DateStyle = 'SQL, DMY'; set timezone = 'Asia/Tokyo'; select pg_catalog.set_config('search_path', '', false)",
+        "set session_replication_role = replica; create table other (i int); set session_replication_role = default",
+        "reset all; deallocate all",
+        "set standard_conforming_strings = off; set array_nulls = off; set row_security = on; set bytea_output = escape",
+    ];
+    let insert = |id: i32| format!("insert into t values ({id}, 'é\\ {id}', '2024-02-01')");
+    // All in one batch, what comes before and after a script, too.
+    pair.on_root.batch_execute(&insert(0)).await?;
+    for (nr, script) in (1..).zip(scripts) {
+        execute(&pair, &format!("one{nr}.sql"), script).await?;
+        pair.on_root.batch_execute(&insert(nr)).await?;
+    }
+    let worker = pair.worker("")?;
+    pair.until_caught_up().await?;
+    ensure!(pair.assert_same("t").await? == 5);
+    // Each in a batch of its own: the next one is another.
+    for (nr, script) in (11..).zip([
+        "set client_encoding = 'LATIN1'",
+        "set session_replication_role = default",
+        "deallocate all",
+    ]) {
+        execute(&pair, &format!("more{nr}.sql"), script).await?;
+        pair.until_caught_up().await?;
+        pair.on_root.batch_execute(&insert(nr)).await?;
+        pair.until_caught_up().await?;
+    }
+    ensure!(pair.assert_same("t").await? == 8);
+    ensure!(pair.errors().await?.is_empty(), "{}", pair.errors().await?);
+    worker.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_a_script_changes_while_it_is_copied_is_copied_again() -> Result<()> {
+    let pair = Pair::new().await?;
+    let rows = "insert into {} select g, g from generate_series(1, 20) g";
+    for table in ["doubled", "emptied", "altered", "ready"] {
+        pair.both(&format!("create table {table} (id int primary key, n int)")).await?;
+        pair.on_root.batch_execute(&rows.replace("{}", table)).await?;
+        pair.add(&format!("public.{table}"), "").await?;
+    }
+    pair.both("create table parts (id int primary key, n int) partition by range (id); create table parts1 partition of parts for values from (0) to (100)").await?;
+    pair.on_root.batch_execute(&rows.replace("{}", "parts")).await?;
+    pair.add("public.parts", "").await?;
+    let tables = ["doubled", "emptied", "altered", "ready", "parts"];
+    let worker = pair.worker("parallel_copies = 4")?;
+    for table in tables {
+        pair.until_state(&format!("public.{table}"), &["ok"]).await?;
+    }
+    pair.until_caught_up().await?;
+    worker.stop().await?;
+    // The worker is behind: the scripts have run on the root, and what they did is in the rows that are copied.
+    let scripts = [
+        "update doubled set n = n * 2; update ready set n = n * 3; update parts set n = n * 5",
+        "truncate emptied; insert into emptied values (100, 100)",
+        "alter table altered add m int default 7",
+    ];
+    for (nr, script) in (1..).zip(scripts) {
+        execute(&pair, &format!("{nr}.sql"), script).await?;
+    }
+    pair.on_root.batch_execute("insert into emptied values (101, 101)").await?;
+    for table in ["doubled", "emptied", "altered", "parts"] {
+        admin(
+            &pair.on_leaf,
+            &format!("select * from londiste.local_set_table_state('q', 'public.{table}', null, null)"),
+        )
+        .await?;
+    }
+    let worker = pair.worker("parallel_copies = 4")?;
+    pair.until_caught_up().await?;
+    for table in tables {
+        pair.until_state(&format!("public.{table}"), &["ok"]).await?;
+    }
+    pair.until_caught_up().await?;
+    for table in tables {
+        pair.assert_same(table).await?;
+    }
+    ensure!(pair.errors().await?.is_empty(), "{}", pair.errors().await?);
+    worker.stop().await
+}
