@@ -50,6 +50,7 @@
 \ir functions/pgq.get_queue_info.sql
 \ir functions/pgq.get_consumer_info.sql
 \ir functions/pgq._flush_tick.sql
+\ir functions/pgq._server.sql
 \ir functions/pgq.ticker.sql
 \ir functions/pgq.tick_on_demand.sql
 \ir functions/pgq.force_tick.sql

@@ -110,6 +110,16 @@ impl FromStr for CopyRole {
     }
 }
 
+const COLUMNS_DIFFER: &str = "columns_differ";
+
+/// Key of the mark of when the table was added: [`crate::command::mark`].
+pub(crate) const ADDED_AT: &str = "added_at";
+
+/// A name without commas.
+fn comma_quoted(name: &str) -> String {
+    name.replace('%', "%25").replace(',', "%2c")
+}
+
 /// Attributes of a table: an ordered, urlencoded dictionary in `table_attrs`. Unknown keys are kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TableAttrs(Vec<(String, Option<String>)>);
@@ -167,9 +177,21 @@ impl TableAttrs {
         self.get("copy_node").filter(|n| !n.is_empty())
     }
 
-    /// Whether the table was added with --force although the provider has columns that this node lacks: copies leave them out.
-    pub fn columns_differ(&self) -> bool {
-        self.get("columns_differ").is_some_and(|v| !matches!(v, "" | "0"))
+    /// Whether the table was added with --force although the provider has this column and the node lacks it: copies leave it out.
+    /// Older versions stored only that there are such columns.
+    pub fn does_without(&self, column: &str) -> bool {
+        let stored = self.get(COLUMNS_DIFFER).unwrap_or_default();
+        match stored.strip_prefix(',') {
+            Some(names) => names.split(',').any(|name| name == comma_quoted(column)),
+            None => !matches!(stored, "" | "0"),
+        }
+    }
+
+    /// Stores which columns of the provider need not be here.
+    pub fn set_columns_differ(&mut self, columns: &[String]) {
+        // The comma in front tells a list from the mark of older versions.
+        let names: String = columns.iter().map(|name| format!(",{}", comma_quoted(name))).collect();
+        self.set(COLUMNS_DIFFER, &names);
     }
 
     /// Whether the copy must leave the rows that are already there.
@@ -374,6 +396,17 @@ mod tests {
         assert_eq!(attrs.max_parallel_copy(), 2);
         assert!(!attrs.to_string().contains("&x"));
         assert_eq!(TableAttrs::parse(None).unwrap().to_stored(), None);
+    }
+
+    #[test]
+    fn columns_that_need_not_be_here_are_stored_by_name() {
+        let mut attrs = TableAttrs::default();
+        assert!(!attrs.does_without("a"));
+        attrs.set_columns_differ(&["1".to_owned(), "a,b%2c".to_owned()]);
+        let attrs = TableAttrs::parse(attrs.to_stored().as_deref()).unwrap();
+        assert!(attrs.does_without("1") && attrs.does_without("a,b%2c"));
+        assert!(!attrs.does_without("a") && !attrs.does_without("a,b,"));
+        assert!(TableAttrs::parse(Some("columns_differ=1")).unwrap().does_without("any"));
     }
 
     #[test]

@@ -3,13 +3,17 @@
 mod support;
 
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use londiste::apply::TableShape;
+use londiste::apply::session::prepare_rows;
 use londiste::compare;
 use skytools::config::Config;
 use skytools::service::Signals;
 use support::Pair;
+use tokio_postgres::Client;
 
 async fn run(config: Config, tables: &[&str], count_only: bool) -> skytools::Result<ExitCode> {
     let args = compare::Args {
@@ -88,5 +92,57 @@ async fn a_writer_that_does_not_end_is_an_error_with_a_hint_and_nothing_stays_lo
     let error = run(pair.config("lock_timeout = 1")?, &[], false).await.expect_err("the worker is down");
     ensure!(error.to_string().contains("lagging"), "{}", error.chain());
     pair.on_root.batch_execute("set lock_timeout = '60s'; insert into a values (2)").await?;
+    Ok(())
+}
+
+/// A database of one encoding with rows, in a session as `compare` opens it.
+async fn holding(encoding: &str, rows: &str) -> Result<(Client, TableShape)> {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let cluster = testkit::shared_cluster()?;
+    let name = format!("compare_{}_{}", NUMBER.fetch_add(1, Relaxed), encoding.to_lowercase());
+    cluster.psql(
+        "postgres",
+        &format!("create database {name} template template0 encoding '{encoding}' locale 'C'"),
+    )?;
+    let client = testkit::connect(&cluster.connstr(&name)).await?;
+    client
+        .batch_execute(&format!("create table t (id int primary key, v text); insert into t values {rows}"))
+        .await?;
+    prepare_rows(&client).await?;
+    let shape = TableShape::require(&client, "public.t", "here").await?;
+    Ok((client, shape))
+}
+
+/// Whether `compare` finds the same rows in two databases.
+async fn agree(there: (&str, &str), here: (&str, &str)) -> Result<bool> {
+    let (source, source_shape) = holding(there.0, there.1).await?;
+    let (target, target_shape) = holding(here.0, here.1).await?;
+    let pairing = compare::Pairing {
+        table: "public.t".to_owned(),
+        source: source_shape,
+        target: target_shape,
+        condition: Some("id > 0".to_owned()),
+    };
+    let query = compare::Query::new(false, None, None);
+    let found = compare::compare_table(&source, &target, &pairing, &query).await?;
+    ensure!(found.source.rows == Some(3) && found.source.checksum.is_some(), "{found:?}");
+    Ok(found.is_identical())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn characters_are_compared_not_the_bytes_of_an_encoding() -> Result<()> {
+    const ROWS: &str = "(1, 'caf\u{e9}'), (2, '\u{c3}\u{a9}'), (3, null), (0, 'not compared')";
+    // What a reader who took the bytes of one for the other would see.
+    const OTHER: &str = "(1, 'caf\u{c3}\u{a9}'), (2, '\u{e9}'), (3, null)";
+    const KANJI: &str = "(1, '\u{3042}\u{6f22}'), (2, 'plain'), (3, '\u{5b57}')";
+    let encodings = ["UTF8", "LATIN1", "SQL_ASCII"];
+    for there in encodings {
+        for here in encodings {
+            ensure!(agree((there, ROWS), (here, ROWS)).await?, "equal rows differ: {there}, {here}");
+            ensure!(!agree((there, ROWS), (here, OTHER)).await?, "other rows are equal: {there}, {here}");
+        }
+    }
+    ensure!(agree(("EUC_JP", KANJI), ("UTF8", KANJI)).await?);
+    ensure!(agree(("SQL_ASCII", KANJI), ("EUC_JP", KANJI)).await?);
     Ok(())
 }

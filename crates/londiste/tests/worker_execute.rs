@@ -113,3 +113,30 @@ async fn a_table_that_a_script_changes_while_it_is_copied_is_copied_again() -> R
     ensure!(pair.errors().await?.is_empty(), "{}", pair.errors().await?);
     worker.stop().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_added_to_a_type_are_used_in_the_same_batch() -> Result<()> {
+    let pair = Pair::new().await?;
+    pair.both("create type kind as enum ('a', 'b'); create table t (id int primary key, k kind)").await?;
+    pair.add("public.t", "'expect_sync'").await?;
+    // One tick for all of it.
+    let ticks = |paused: bool| format!("select pgq.set_queue_config('q', 'ticker_paused', '{paused}')");
+    pair.on_root.batch_execute(&ticks(true)).await?;
+    pair.on_root.batch_execute("insert into t values (1, 'a')").await?;
+    execute(&pair, "add.sql", "-- one more\nalter type kind add value 'c'").await?;
+    pair.on_root.batch_execute("insert into t values (2, 'c')").await?;
+    pair.on_root.batch_execute(&ticks(false)).await?;
+    let worker = pair.worker("")?;
+    pair.until_caught_up().await?;
+    ensure!(pair.assert_same("t").await? == 2);
+    worker.stop().await?;
+    // Where the script does more than that, a tick between the two is enough, also for a worker that is behind.
+    execute(&pair, "more.sql", "alter type kind add value 'd'; alter table t add n int").await?;
+    let sql = "select pgq.force_tick('q'), pgq.ticker('q')";
+    pair.on_root.batch_execute(sql).await?;
+    pair.on_root.batch_execute("insert into t values (3, 'd', 3)").await?;
+    let worker = pair.worker("")?;
+    pair.until_caught_up().await?;
+    ensure!(pair.assert_same("t").await? == 3);
+    worker.stop().await
+}

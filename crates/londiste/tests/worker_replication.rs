@@ -502,3 +502,60 @@ async fn reset_and_removal_under_way() -> Result<()> {
     ensure!(pair.assert_same("acc").await? == 50_000);
     worker.stop().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_is_not_rewritten_between_the_snapshot_and_the_copy() -> Result<()> {
+    let pair = Pair::new().await?;
+    pair.both("create table acc (id bigint primary key, v int)").await?;
+    pair.on_root.batch_execute("insert into acc select g, g from generate_series(1, 300) g").await?;
+    pair.add("public.acc", "").await?;
+    // The copy has its snapshot, and waits for this one.
+    let reader = pair.leaf.connect().await?;
+    reader.batch_execute("begin; select count(*) from acc").await?;
+    let worker = pair.worker("")?;
+    let waits = "select count(*) from pg_locks where relation = 'acc'::regclass and not granted";
+    let waiting = async |client: &tokio_postgres::Client, what: &str| {
+        wait_for(what, PATIENCE, || async {
+            let count: i64 = client.query_one(waits, &[]).await?.get(0);
+            Ok((count == 1).then_some(()))
+        })
+        .await
+    };
+    waiting(&pair.on_leaf, "the copy to wait for the reader").await?;
+    let altering = pair.root.connect().await?;
+    let rewrite =
+        tokio::spawn(async move { altering.batch_execute("alter table acc alter v type bigint").await });
+    waiting(&pair.on_root, "the rewrite to wait for the copy").await?;
+    reader.batch_execute("commit").await?;
+    rewrite.await??;
+    pair.until_state("public.acc", &["ok"]).await?;
+    pair.until_caught_up().await?;
+    ensure!(pair.assert_same("acc").await? == 300);
+    worker.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn indexes_of_a_partitioned_table_are_there_after_the_copy_of_a_large_plain_one() -> Result<()> {
+    let pair = Pair::new().await?;
+    pair.on_root
+        .batch_execute(
+            "create table acc (id int primary key, v text); insert into acc select g, repeat('x', 300) from generate_series(1, 5000) g",
+        )
+        .await?;
+    pair.on_leaf
+        .batch_execute(
+            "create table acc (id int primary key, v text) partition by hash (id); create index by_v on acc (v); \
+             create table acc1 partition of acc for values with (modulus 2, remainder 0); \
+             create table acc2 partition of acc for values with (modulus 2, remainder 1)",
+        )
+        .await?;
+    pair.add("public.acc", "").await?;
+    let worker = pair.worker("")?;
+    pair.until_state("public.acc", &["ok"]).await?;
+    pair.until_caught_up().await?;
+    ensure!(pair.assert_same("acc").await? == 5000);
+    let valid = "select count(*) from pg_index where indrelid in ('acc'::regclass, 'acc1'::regclass, 'acc2'::regclass) and indisvalid";
+    let valid: i64 = pair.on_leaf.query_one(valid, &[]).await?.get(0);
+    ensure!(valid == 6, "{valid} valid indexes");
+    worker.stop().await
+}

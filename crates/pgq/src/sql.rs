@@ -93,14 +93,22 @@ pub const TICK_ON_DEMAND: &str = "select pgq.tick_on_demand($1::text)";
 /// Version of schema `pgq`.
 pub const VERSION: &str = "select pgq.version()";
 
-/// The tick up to which a consumer's work is committed in the target database.
-pub const GET_LAST_TICK: &str = "select pgq_ext.get_last_tick($1::text)";
+/// The tick up to which a consumer's work is committed in the target database, when that tick was made, and the tick that is stored
+/// without a queue's name.
+pub const GET_LAST_TICK: &str = "select pgq_ext.get_last_tick($1::text, $2::text), \
+     pgq_ext.get_last_tick($1::text, $3::text), pgq_ext.get_last_tick($1::text)";
 
-/// Whether no other process has begun a batch of that consumer; until the end of the transaction.
-pub const LOCK_LAST_TICK: &str = "select pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.concat('pgq_ext.completed_tick ', $1::text), 0))";
+/// Whether no other process has begun a batch of that consumer of that queue; until the end of the transaction. Earlier versions
+/// of this crate take the first lock alone, and exclusively.
+pub const LOCK_LAST_TICK: &str = "select pg_catalog.pg_try_advisory_xact_lock_shared(pg_catalog.hashtextextended(pg_catalog.concat('pgq_ext.completed_tick ', $1::text), 0)) \
+     and pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(pg_catalog.concat('pgq_ext.completed_tick of ', $2::text, ' ', $1::text), 0))";
 
-/// Stores that tick; NULL forgets it.
-pub const SET_LAST_TICK: &str = "select pgq_ext.set_last_tick($1::text, $2::int8)";
+/// Stores that tick and its time; NULLs forget them.
+pub const SET_LAST_TICK: &str = "select pgq_ext.set_last_tick($1::text, $2::text, $4::int8), \
+     pgq_ext.set_last_tick($1::text, $3::text, $5::int8)";
+
+/// Forgets the tick that is stored without a queue's name.
+pub const FORGET_UNNAMED_TICK: &str = "select pgq_ext.set_last_tick($1::text, null::int8)";
 
 /// Has a session flush its WAL when it commits, where somebody has turned that off: a server that crashes would forget what the
 /// other one has been told, and one of the two would have a batch that the other has not.
@@ -134,5 +142,9 @@ pub const QUEUE_STATEMENTS: &[(&str, &str)] = &[
 ];
 
 /// All statements about schema `pgq_ext`, with their names.
-pub const TRACKING_STATEMENTS: &[(&str, &str)] =
-    &[("LOCK_LAST_TICK", LOCK_LAST_TICK), ("GET_LAST_TICK", GET_LAST_TICK), ("SET_LAST_TICK", SET_LAST_TICK)];
+pub const TRACKING_STATEMENTS: &[(&str, &str)] = &[
+    ("LOCK_LAST_TICK", LOCK_LAST_TICK),
+    ("GET_LAST_TICK", GET_LAST_TICK),
+    ("SET_LAST_TICK", SET_LAST_TICK),
+    ("FORGET_UNNAMED_TICK", FORGET_UNNAMED_TICK),
+];

@@ -11,7 +11,7 @@ use crate::sql;
 
 /// Whether this login may do what pgqd does, and pgqd would do it: a branch gets its ticks from its provider.
 const MAY_TICK: &str = "select pg_catalog.has_function_privilege('pgq.ticker(text)', 'execute') \
-       and pg_catalog.has_table_privilege('pgq.tick', 'update') \
+       and pg_catalog.has_table_privilege('pgq.tick', 'update') and pg_catalog.has_table_privilege('pgq.queue', 'update') \
        and exists (select 1 from pgq.queue where queue_name = $1 and not queue_external_ticker and not queue_ticker_paused)";
 
 /// False also where the schema has no such function, as the original's.
@@ -61,7 +61,11 @@ impl OnDemand {
 /// The lock under which pgqd ticks; the same two numbers as there.
 const PGQD_LOCK: &str = "select pg_catalog.pg_try_advisory_xact_lock(1885827428, 1)";
 
-/// Keeps out tickers that do not know that lock: their INSERT waits, and takes its snapshot after the wait.
+/// The foreign key of a tick wants this row, and must not wait for a rotation that waits for the table.
+const QUEUE_LOCK: &str = "select 1 from pgq.queue where queue_name = $1 for key share nowait";
+
+/// Keeps out tickers that do not know the lock of pgqd, as the original's: their INSERT waits, and takes its snapshot after
+/// the wait.
 const TABLE_LOCK: &str = "lock table pgq.tick in share row exclusive mode nowait";
 
 /// Asks for a tick, and makes it if the login may and nobody else ticks at this moment. Returns whether it was made;
@@ -109,6 +113,7 @@ async fn under_locks(client: &Client, queue: &str) -> std::result::Result<bool, 
     if !client.query_typed_one(PGQD_LOCK, &[]).await?.try_get::<_, bool>(0)? {
         return Ok(false);
     }
+    client.query_typed(QUEUE_LOCK, &[(&queue, Type::TEXT)]).await?;
     client.batch_execute(TABLE_LOCK).await?;
     let tick = client.query_typed_one(sql::TICKER, &[(&queue, Type::TEXT)]).await?;
     Ok(tick.try_get::<_, Option<i64>>(0)?.is_some())

@@ -31,7 +31,8 @@ pub(crate) const OLD_QUEUES: &str = "select queue_name from pgq.get_queue_info()
 pub(crate) const OLD_TABLES_TO_VACUUM: &str = "select pgq.maint_tables_to_vacuum()";
 
 /// Puts events whose time has come back into their queues; returns how many, 0 when none is left.
-pub(crate) const RETRY: &str = "select pgq.maint_retry_events()";
+pub(crate) const RETRY: &str =
+    "set transaction isolation level read committed; select pgq.maint_retry_events()";
 
 /// The advisory lock that makes ticks of several daemons on one database follow each other: ASCII of `pgqd`, 1.
 /// Advisory locks are per database, so it needs no database in its key. `pgq.tick_on_demand` takes the same one:
@@ -54,6 +55,15 @@ pub(crate) fn tick(queue: Option<&str>) -> String {
         select pg_catalog.set_config('lock_timeout', '{TICK_LOCK_TIMEOUT}', true);
         select case when pg_catalog.pg_try_advisory_xact_lock({TICK_LOCK}) then coalesce(pgq.ticker({argument}), 0) end"
     )
+}
+
+/// An operation as it is sent: a function is one transaction with what is before it (see [`tick`]), a VACUUM takes nothing
+/// before it. A snapshot that is older than the locks which a rotation waits for does not show who has registered meanwhile.
+pub(crate) fn at_read_committed(operation: &str) -> String {
+    if operation.starts_with("vacuum") {
+        return operation.to_owned();
+    }
+    format!("set transaction isolation level read committed; {operation}")
 }
 
 /// One operation of maintenance: a vacuum statement or a function call. `None` for a name that cannot be one.
@@ -80,6 +90,8 @@ mod tests {
         assert_eq!(made("pgq.f", Some("o'q")), "select pgq.f('o''q')");
         assert_eq!(made("pgq.f", None), "select pgq.f()");
         assert_eq!(made("a;drop.x", None), "select \"a;drop\".x()");
+        assert_eq!(at_read_committed("vacuum pgq.tick"), "vacuum pgq.tick");
+        assert!(at_read_committed("select pgq.f()").ends_with("read committed; select pgq.f()"));
         assert!(operation("", None).is_none());
         assert!(operation("vacuum", None).is_none());
     }

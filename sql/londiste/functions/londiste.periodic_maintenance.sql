@@ -8,4 +8,4 @@ begin
      where execute_time < now() - interval '3 months';
     return 0;
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;

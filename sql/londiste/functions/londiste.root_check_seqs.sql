@@ -81,7 +81,7 @@ begin
     ret_code := 100;
     ret_note := 'Sequences updated';
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;
 
 create or replace function londiste.root_check_seqs(
     in i_queue_name text,
@@ -93,4 +93,4 @@ begin
     select f.ret_code, f.ret_note into ret_code, ret_note
       from londiste.root_check_seqs(i_queue_name, 10000) f;
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;

@@ -50,7 +50,7 @@ begin
                     then array_to_string(c.chars, '') end,
                (select count(*) from texts)
           from chosen c
-        $sql$, _q.queue_data_pfx, least(100, 100000.0 / greatest(_pages, 1)))
+        $sql$, pgq.quote_fqname(_q.queue_data_pfx), least(100, 100000.0 / greatest(_pages, 1)))
        into chars, sampled using _name;
     chars := coalesce(chars, '');
     if sampled < 1000 then

@@ -174,7 +174,7 @@ declare
 begin
     for _n in 0 .. _w.tables - 1 loop
         _code := _code || format(E'%s _state operator(pg_catalog.=) %s then\n    insert into %s (ev_time, ev_type, ev_data, ev_extra1)\n        select pg_catalog.now(), r.type, r.data, %s from (%s) r;\n',
-            case _n when 0 then 'if' else 'elsif' end, 2 * _n, _w.prefix || '_' || _n::text, _w.extra, _rows);
+            case _n when 0 then 'if' else 'elsif' end, 2 * _n, pgq.quote_fqname(_w.prefix || '_' || _n::text), _w.extra, _rows);
     end loop;
     return case when _code = '' then _raw else _code || E'else\n    ' || _raw || E'\nend if;' end;
 end;

@@ -56,7 +56,7 @@ begin
       from pgq._capture_columns(i_table, '{}') c join pg_attribute a on a.attrelid = i_table and a.attname = c.name
      where c.name = any (_claims) and c.name <> all (key_columns);
     late := exists (select 1 from pg_attribute a where a.attrelid = i_table and a.attgenerated = 's' and not a.attisdropped and a.attname <> all (ignored));
-    sequence := format('''%s''::pg_catalog.regclass', _q.queue_event_seq);
+    sequence := format('%L::pg_catalog.regclass', _q.queue_event_seq);
     select string_agg(pgq._capture_unchanged(a.atttypid, k.ident, false), ' and ' order by k.nr)
       into same_ignored
       from pgq._capture_columns(i_table, ignored) k join pg_attribute a on a.attrelid = i_table and a.attname = k.name
@@ -184,7 +184,7 @@ begin
                 perform pgq._assert_still_open(%L, %L);
             end if;
             %s$code$,
-        case n when 0 then 'if' else 'elsif' end, 2 * n, i_words.prefix || '_' || n,
+        case n when 0 then 'if' else 'elsif' end, 2 * n, pgq.quote_fqname(i_words.prefix || '_' || n),
         case when i_number is null then '' else 'ev_id, ' end, case when i_backup then ', ev_extra2' else '' end,
         coalesce(i_number || ', ', ''), i_type, i_words.extra, case when i_backup then ', _old_data' else '' end,
         i_words.prefix || '_state_seq', i_capture.queue_name, i_words.prefix, i_done), '' order by n) || E'\n        end if;', '')

@@ -48,6 +48,20 @@ end;
 $$ language plpgsql stable security definer rows 1
    set search_path = pg_catalog, pgq, pg_temp set enable_sort = off;
 
+create or replace function pgq._seen(i_before timestamptz)
+returns timestamptz as $$
+-- What sub_active becomes when a consumer is seen that was seen at i_before.
+--
+-- It does not fall, since the newest version of the row is found by it: another transaction may have begun later than this one
+-- and be here before.  But a time that the clock has not reached yet was written before the clock was set right.  To keep it
+-- would hide until then that the consumer is dead.  Look-ups walk the versions with such times until vacuum removes them.
+--
+-- Written so that the planner can put it into the calling query.
+    select case when i_before operator(pg_catalog.>) (pg_catalog.clock_timestamp() operator(pg_catalog.+) pg_catalog.interval '1 minute')
+                then pg_catalog.now()
+                else greatest(pg_catalog.now(), i_before) end
+$$ language sql;
+
 create or replace function pgq._move_subscription(
     i_queue int4, i_consumer int4, i_last_tick bigint, i_next_tick bigint, i_batch bigint)
 returns boolean as $$
@@ -70,7 +84,7 @@ begin
            set sub_last_tick = i_last_tick,
                sub_next_tick = i_next_tick,
                sub_batch = i_batch,
-               sub_active = greatest(now(), s.sub_active)
+               sub_active = pgq._seen(s.sub_active)
          where s.ctid = _row and s.sub_queue = i_queue and s.sub_consumer = i_consumer;
         if found then
             return true;

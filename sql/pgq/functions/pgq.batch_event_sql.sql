@@ -80,4 +80,4 @@ begin
     end if;
     return array_to_string(_pieces, ' union all ') || ' order by 1';
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;

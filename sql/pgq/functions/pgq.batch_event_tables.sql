@@ -35,4 +35,4 @@ begin
         return next _b.queue_data_pfx || '_' || _b.queue_cur_table::text;
     end if;
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;

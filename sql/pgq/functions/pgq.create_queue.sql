@@ -25,6 +25,7 @@ begin
         return 0;
     end if;
 
+    lock table pgq.tick in row exclusive mode;  -- before pgq.queue, as everybody does
     _id := pg_catalog.nextval('pgq.queue_queue_id_seq');
     _pfx := 'pgq.event_' || _id::text;
     insert into pgq.queue (queue_id, queue_name, queue_data_pfx, queue_event_seq, queue_tick_seq, queue_extra_maint)

@@ -16,6 +16,8 @@ declare
     _q pgq.queue%rowtype;
     _tables text;
 begin
+    -- before the row, as pgq.maint_rotate_tables_step1 does
+    lock table pgq.tick in row exclusive mode;
     select * into _q from pgq.queue where queue_name = x_queue_name for update;
     if not found then
         raise exception 'No such event queue';

@@ -46,4 +46,4 @@ begin
     next_tick_time := _t.tick_time;
     next_tick_seq := _t.tick_event_seq;
 end;
-$$ language plpgsql stable;
+$$ language plpgsql stable set search_path = pg_catalog, pgq, pg_temp;

@@ -9,7 +9,7 @@ returns integer as $$
 begin
     loop
         update pgq.subscription s
-           set sub_active = greatest(now(), s.sub_active),     -- never falls: pgq._subscription() relies on it
+           set sub_active = pgq._seen(s.sub_active),     -- does not fall: pgq._subscription() relies on it
                sub_last_tick = s.sub_next_tick,
                sub_next_tick = null,
                sub_batch = null

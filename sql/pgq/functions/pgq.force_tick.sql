@@ -22,7 +22,7 @@ begin
     end if;
     if not _q.idle then
         perform setval(_q.queue_event_seq::regclass,
-                       nextval(_q.queue_event_seq::regclass) + 2 * _q.queue_ticker_max_count + 1000);
+                       nextval(_q.queue_event_seq::regclass) + 2::bigint * _q.queue_ticker_max_count + 1000);
     end if;
     return (select t.tick_id
               from pgq.tick t

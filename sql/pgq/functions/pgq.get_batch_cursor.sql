@@ -15,6 +15,8 @@ returns setof record as $$
 --      events; nothing, and no cursor, when one of the first three arguments is null
 -- Errors:
 --      batch not found; cursor exists
+--
+-- No search_path of its own: i_extra_where means the names that its caller sees.
 declare
     _sql text;
 begin
@@ -44,4 +46,4 @@ returns setof record as $$
 begin
     return query select * from pgq.get_batch_cursor(i_batch_id, i_cursor_name, i_quick_limit, null);
 end;
-$$ language plpgsql strict;
+$$ language plpgsql strict set search_path = pg_catalog, pgq, pg_temp;

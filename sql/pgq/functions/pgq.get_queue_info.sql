@@ -55,7 +55,7 @@ begin
      where i_queue_name is null or q.queue_name = i_queue_name
      order by q.queue_name;
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
 
 create or replace function pgq.get_queue_info(
     out queue_name text, out queue_ntables integer, out queue_cur_table integer,
@@ -68,4 +68,4 @@ returns setof record as $$
 begin
     return query select * from pgq.get_queue_info(null);
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;

@@ -8,7 +8,8 @@ returns int8 as $$
 -- Parameters:
 --      ev_id       - null: next number of the queue.  The number is drawn in every case, so the ticker notices
 --      ev_time     - null: now
---      ev_owner    - sub_id of the only consumer to see it, null for all
+--      ev_owner    - sub_id of the only consumer to see it, null for all.  Such an event comes again: the limit per
+--                    transaction, which had counted it, does not count it once more
 --
 -- Returns:
 --      ev_id of the event
@@ -52,14 +53,14 @@ begin
         raise exception 'Insert into queue disallowed'
             using errcode = 'object_not_in_prerequisite_state', detail = 'Queue: ' || $1;
     end if;
-    if _q.queue_per_tx_limit >= 0 then
+    if _q.queue_per_tx_limit >= 0 and $4 is null then
         perform pgq._count_tx_event(_q.queue_id, $1, _q.queue_cur_table, _q.queue_per_tx_limit);
     end if;
 
     if _id is null then
         _id := _seq;
     end if;
-    execute 'insert into ' || _q.queue_data_pfx || '_' || _q.queue_cur_table::text
+    execute 'insert into ' || pgq.quote_fqname(_q.queue_data_pfx || '_' || _q.queue_cur_table::text)
          || ' (ev_id, ev_time, ev_owner, ev_retry, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4)'
          || ' values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)'
       using _id, coalesce($3, pg_catalog.now()), $4, $5, $6, $7, $8, $9, $10, $11;

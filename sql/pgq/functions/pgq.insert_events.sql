@@ -67,7 +67,7 @@ begin
         perform pgq._count_tx_event(_q.queue_id, i_queue_name, _q.queue_cur_table, _q.queue_per_tx_limit, _count);
     end if;
 
-    execute 'insert into ' || _q.queue_data_pfx || '_' || _q.queue_cur_table::text
+    execute 'insert into ' || pgq.quote_fqname(_q.queue_data_pfx || '_' || _q.queue_cur_table::text)
          || ' (ev_id, ev_time, ev_type, ev_data, ev_extra1, ev_extra2, ev_extra3, ev_extra4)'
          || ' select e.ev_id, pg_catalog.now(), e.ev_type, e.ev_data, e.x1, e.x2, e.x3, e.x4'
          || ' from unnest($1, $2, $3, $4, $5, $6, $7) e (ev_id, ev_type, ev_data, x1, x2, x3, x4)'

@@ -80,4 +80,4 @@ begin
         return next;
     end if;
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;

@@ -6,17 +6,20 @@ returns integer as $$
 -- Returns:
 --      0
 -- Errors:
---      queue .. maint failure
+--      queue .. maint failure; not in a READ COMMITTED transaction
 -- Tables directly manipulated:
 --      truncate - pgq.event_N_M, if not empty; update - pgq.queue; delete - pgq.tick
 declare
     _q pgq.queue%rowtype;
     _lowest bigint;
     _oldest bigint;
+    _newest bigint;
     _next integer;
     _table text;
     _used boolean;
 begin
+    -- In the order in which a ticker takes its locks.  Older workers lock all of pgq.tick, and then want the row of the queue.
+    lock table pgq.tick in row exclusive mode;
     select * into _q
       from pgq.queue q
      where q.queue_name = i_queue_name
@@ -26,6 +29,10 @@ begin
        for update;
     if not found then
         return 0;
+    end if;
+    if pg_catalog.current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+        -- the snapshot may hide a consumer that has registered, or gone back, since: it only locks the row
+        raise exception 'pgq.maint_rotate_tables_step1 needs a READ COMMITTED transaction' using errcode = 'active_sql_transaction';
     end if;
     if pg_catalog.txid_current() < _q.queue_switch_step1 then
         raise exception 'queue % maint failure: step1=%, current=%',
@@ -40,11 +47,17 @@ begin
         -- last switch must be done all the same.
         _oldest := pg_catalog.txid_snapshot_xmin(pg_catalog.txid_current_snapshot());
     else
-        select pg_catalog.txid_snapshot_xmin(t.tick_snapshot) into _oldest
+        select pg_catalog.txid_snapshot_xmin(t.tick_snapshot), pg_catalog.txid_snapshot_xmax(t.tick_snapshot) into _oldest, _newest
           from pgq.tick t
          where t.tick_queue = _q.queue_id and t.tick_id = _lowest;
         if not found then
             raise exception 'queue % maint failure: tick % not found', i_queue_name, _lowest;
+        end if;
+        if _newest > pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot()) then
+            -- restored: no tick follows, so every step 2 would look as if all consumers were past it, and unread events went
+            raise exception 'queue % maint failure: tick % is from a server that had used more transaction ids; '
+                'run: skytools verify --repair, or: select pgq.rebase_transactions(%)',
+                i_queue_name, _lowest, pg_catalog.quote_literal(i_queue_name);
         end if;
     end if;
     if _oldest <= _q.queue_switch_step2 then
@@ -62,7 +75,7 @@ begin
                or pg_catalog.age(c.relfrozenxid) > pg_catalog.current_setting('vacuum_freeze_min_age')::int4
           into _used
           from pg_catalog.pg_class c
-         where c.oid = _table::pg_catalog.regclass;
+         where c.oid = _table::pg_catalog.regclass::pg_catalog.oid;
         if _used then
             execute 'truncate ' || _table;
         end if;
@@ -83,52 +96,54 @@ begin
        and pg_catalog.txid_snapshot_xmin(tick_snapshot) < _q.queue_switch_step2;
     return 0;
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
 
 create or replace function pgq.maint_rotate_tables_step2()
 returns integer as $$
 -- Notes, for every switched queue, a transaction id above that of every writer which may have missed the switch.
 -- Runs in a later transaction than step 1.
 --
+-- The id is that of a subtransaction: it is assigned after the row is locked and its newest version read, hence after the
+-- switch was committed.  The id of the whole transaction proves nothing: it may have been assigned long before, and even one
+-- that is asked for here can be older than the switch, which may be committed while this call waits for a lock.
+-- In REPEATABLE READ a switch that the snapshot does not show is left for the next call.
+--
 -- Returns:
 --      0
+-- Errors:
+--      serialization_failure, when not in READ COMMITTED
 -- Tables directly manipulated:
 --      update - pgq.queue
 declare
-    _early boolean := pg_catalog.txid_current_if_assigned() is not null;
     _q record;
+    _main bigint;
     _sub bigint;
-    _mine bigint := pg_catalog.txid_current();
 begin
     for _q in
         select q.queue_id
           from pgq.queue q
          where q.queue_switch_step2 is null
-           and q.queue_switch_step1 <> _mine    -- switched by this very transaction: not committed yet
+           -- switched by this very transaction: not committed yet.  Who has no id has switched nothing, and none is used up.
+           and q.queue_switch_step1 is distinct from txid_current_if_assigned()
          order by q.queue_id
            for no key update
     loop
-        if not _early then
-            -- assigned in this call, thus after the switch was committed and seen
-            update pgq.queue set queue_switch_step2 = _mine where queue_id = _q.queue_id;
-        else
-            -- The caller's transaction has an older id, which proves nothing.  A subtransaction gets a new
-            -- one at its first write; its upper half is that of the main one, plus a carry.
-            begin
-                update pgq.queue set queue_switch_step2 = _mine where queue_id = _q.queue_id
-                    returning xmin::text::bigint into _sub;
-                _sub := (_mine >> 32 << 32) + _sub;
-                if _sub < _mine then
-                    _sub := _sub + 4294967296;
-                end if;
-                update pgq.queue set queue_switch_step2 = _sub where queue_id = _q.queue_id;
-            exception
-                when raise_exception then
-                    raise;  -- the handler is here for its subtransaction
-            end;
-        end if;
+        _main := txid_current();
+        begin
+            -- A subtransaction gets its id at its first write; the upper half is that of the main one, plus a carry.
+            update pgq.queue set queue_switch_step2 = _main where queue_id = _q.queue_id
+                returning xmin::text::bigint into _sub;
+            _sub := (_main >> 32 << 32) + _sub;
+            if _sub < _main then
+                _sub := _sub + 4294967296;
+            end if;
+            update pgq.queue set queue_switch_step2 = _sub where queue_id = _q.queue_id;
+        exception
+            when raise_exception then
+                raise;  -- the handler is here for its subtransaction
+        end;
         perform pgq._settle_queue_state(_q.queue_id);
     end loop;
     return 0;
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;

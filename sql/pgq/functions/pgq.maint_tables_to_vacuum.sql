@@ -15,4 +15,4 @@ begin
            join pg_catalog.pg_class c on c.oid = pg_catalog.to_regclass(t.name) and c.relkind = 'r'
      order by t.nr;
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;

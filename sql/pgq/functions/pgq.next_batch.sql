@@ -70,7 +70,7 @@ begin
         end if;
         if _s.last_id is null then
             raise exception 'PgQ corruption: Consumer % on queue % does not see tick %',
-                i_consumer_name, i_queue_name, _s.last_id;
+                i_consumer_name, i_queue_name, _s.sub_last_tick;
         end if;
         exit when _s.sub_batch is not null;
 
@@ -96,7 +96,7 @@ begin
         update pgq.subscription s
            set sub_batch = _s.sub_batch,
                sub_next_tick = _s.next_id,
-               sub_active = greatest(now(), s.sub_active)     -- never falls: the newest version is found by it
+               sub_active = pgq._seen(s.sub_active)     -- does not fall: the newest version is found by it
          where s.ctid = _s.row_id
            and s.sub_queue = _s.sub_queue and s.sub_consumer = _s.sub_consumer
            and s.sub_batch is null and s.sub_last_tick = _s.last_id;

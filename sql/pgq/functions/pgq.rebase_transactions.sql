@@ -10,7 +10,7 @@ begin
     _newest := greatest(i_queue.queue_switch_step1, i_queue.queue_switch_step2,
         (select max(txid_snapshot_xmax(t.tick_snapshot)) - 1 from pgq.tick t where t.tick_queue = i_queue.queue_id));
     for _n in 0 .. i_queue.queue_ntables - 1 loop
-        _table := i_queue.queue_data_pfx || '_' || _n::text;
+        _table := pgq.quote_fqname(i_queue.queue_data_pfx || '_' || _n::text);
         if to_regclass(_table) is not null then
             execute format('select max(ev_txid) from %s', _table) into _in_table;
             _newest := greatest(_newest, _in_table);
@@ -30,17 +30,18 @@ returns integer as $$
 -- matters: between which ticks each event lies, and which event tables a batch reads.  So each tick gets a number, its
 -- events the one before, and all numbers lie below every transaction that runs now.
 --
--- Events that were written after the restore are told by their number: it is above that of the last tick.
+-- Events that were written after the restore are told by their number: it is above that of the last tick.  Where the server has come past the ids
+-- of the dump since, events from before may have such an id, too, and the row tells (pgq._written_behind).
 --
 -- Parameters:
---      null for all queues that mention ids from beyond this server's
+--      null for all queues that mention ids from beyond this server's, or have events from when they did
 --
 -- Returns:
 --      number of queues changed
 -- Errors:
 --      too few transaction ids used so far; ticks made after the restore; not under READ COMMITTED
 -- Tables directly manipulated:
---      lock, update - pgq.queue, pgq.tick, pgq.event_N_M
+--      lock, update - pgq.queue, pgq.tick, pgq.event_N_M, insert/update - pgq.queue_server
 declare
     _q pgq.queue%rowtype;
     _t record;
@@ -49,6 +50,8 @@ declare
     _base bigint;
     _ticks bigint;
     _last_event bigint;
+    _ahead boolean;
+    _young int4;
     _seen_below bigint;
     _step1 bigint;
     _step2 bigint;
@@ -58,13 +61,14 @@ begin
         raise exception 'pgq.rebase_transactions needs a READ COMMITTED transaction' using errcode = 'active_sql_transaction';
     end if;
     -- no tick, no rotation; then, table by table, no writer
-    lock table pgq.queue, pgq.tick in exclusive mode;
+    lock table pgq.tick, pgq.queue in exclusive mode;
     for _q in
         select * from pgq.queue q where i_queue_name is null or q.queue_name = i_queue_name order by q.queue_id
     loop
-        continue when pgq._newest_transaction(_q) < txid_snapshot_xmax(txid_current_snapshot());
+        _ahead := pgq._newest_transaction(_q) >= txid_snapshot_xmax(txid_current_snapshot());
+        continue when not _ahead and not pgq._written_behind(_q.queue_id);
         for _n in 0 .. _q.queue_ntables - 1 loop
-            execute format('lock table only %s in exclusive mode', _q.queue_data_pfx || '_' || _n::text);
+            execute format('lock table only %s in exclusive mode', pgq.quote_fqname(_q.queue_data_pfx || '_' || _n::text));
         end loop;
 
         if exists (select 1
@@ -79,6 +83,10 @@ begin
         end if;
         -- a tick before the first event has 1, and so has that event
         select count(*), case when max(t.tick_event_seq) > 1 then max(t.tick_event_seq) else 0 end into _ticks, _last_event from pgq.tick t where t.tick_queue = _q.queue_id;
+        _young := null;
+        if not _ahead then
+            select age(t.xmin) into _young from pgq.tick t where t.tick_queue = _q.queue_id order by t.tick_id desc limit 1;
+        end if;
         _limit := txid_snapshot_xmin(txid_current_snapshot());
         _base := _limit - _ticks - 3;
         if _base < 1 then
@@ -110,14 +118,14 @@ begin
             loop
                 execute format(
                     'update only %s set ev_txid = -$1 where ev_txid >= $2 and ev_txid > 0 and ev_txid < $3'
-                    ' and txid_visible_in_snapshot(ev_txid, $4) and not (ev_id > $5 and ev_txid < $6)',
-                    _q.queue_data_pfx || '_' || _n::text)
+                    ' and txid_visible_in_snapshot(ev_txid, $4) and not (ev_id > $5 and ev_txid < $6 and coalesce(age(xmin) < $7, true))',
+                    pgq.quote_fqname(_q.queue_data_pfx || '_' || _n::text))
                     using _base + _t.nr, _seen_below, txid_snapshot_xmax(_t.tick_snapshot), _t.tick_snapshot, _last_event,
-                          txid_snapshot_xmax(txid_current_snapshot());
+                          txid_snapshot_xmax(txid_current_snapshot()), _young;
                 _seen_below := txid_snapshot_xmin(_t.tick_snapshot);
             end loop;
             execute format('update only %s set ev_txid = case when ev_txid < 0 then -ev_txid else $1 end',
-                           _q.queue_data_pfx || '_' || _n::text)
+                           pgq.quote_fqname(_q.queue_data_pfx || '_' || _n::text))
                 using _base + _ticks + 1;
         end loop;
 
@@ -134,6 +142,8 @@ begin
            set queue_switch_step1 = _step1,
                queue_switch_step2 = case when queue_switch_step2 is not null then _step2 end
          where queue_id = _q.queue_id;
+        insert into pgq.queue_server (queue_id, server) values (_q.queue_id, pgq._server())
+            on conflict (queue_id) do update set server = excluded.server;
         _count := _count + 1;
     end loop;
     return _count;

@@ -41,7 +41,7 @@ begin
                         $2, $3, $4, $5, $6, $7, $8);
             return _id;$code$,
             case when _n = 0 then 'if' else 'elsif' end, 2 * _n, i_queue.queue_event_seq,
-            i_queue.queue_data_pfx || '_' || _n::text, _state_seq, i_queue.queue_data_pfx);
+            pgq.quote_fqname(i_queue.queue_data_pfx || '_' || _n::text), _state_seq, i_queue.queue_data_pfx);
     end loop;
     return pg_catalog.format($code$
     if $1 = %L then

@@ -19,17 +19,23 @@ returns integer as $$
 -- Returns:
 --      1 registered, 0 was registered already
 -- Errors:
---      Event queue not created yet; cannot reposition, tick not found; No ticks for this queue
+--      Event queue not created yet; cannot reposition, tick not found; No ticks for this queue;
+--      serialization_failure, when not in READ COMMITTED
 -- Tables directly manipulated:
---      insert/update - pgq.subscription, insert - pgq.consumer
+--      insert/update - pgq.subscription, insert - pgq.consumer, lock - pgq.queue
 declare
     _queue integer;
     _consumer integer;
     _pos bigint := x_tick_pos;
 begin
-    select queue_id into _queue from pgq.queue where queue_name = x_queue_name;
+    -- A rotation of this queue deletes ticks that nobody needs: it is waited for, or waits.  Every tick is looked for after this.
+    select queue_id into _queue from pgq.queue where queue_name = x_queue_name for key share;
     if not found then
         raise exception 'Event queue not created yet';
+    end if;
+    if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+        -- the snapshot shows ticks that are gone: refused when a rotation has been committed since
+        perform 1 from pgq.queue where queue_id = _queue for share;
     end if;
 
     -- the lock serialises registrations of one name

@@ -3,20 +3,22 @@ returns bigint as $$
 -- Makes a tick for a consumer that has nothing left to do, as soon as an event waits, whatever ticker_max_count and
 -- ticker_max_lag say.  Meant to be called often: docs/design/ticks-on-demand.md.
 --
--- It makes none where the ticker makes none (external tick source, ticker paused), while somebody else ticks, within a few
--- milliseconds of the last one, and for a transaction whose snapshot is older than the call.
+-- It makes none where the ticker makes none (external tick source, ticker paused, another server's ticks), while somebody else
+-- ticks or rotates the queue, within a few milliseconds of the last one, and for a transaction whose snapshot is older than the
+-- call.  It never waits for a lock.
 --
 -- Returns:
 --      newest tick id, which may be older than the call; null when there is none
 -- Errors:
 --      no such queue
 -- Tables directly manipulated:
---      insert - pgq.tick
+--      lock - pgq.queue, insert - pgq.tick
 declare
     _q record;
     _now txid_snapshot := txid_current_snapshot();
     _done bigint[];
     _waits boolean;
+    _table text;
     _last_event bigint;
 begin
     select q.queue_id, q.queue_tick_seq::regclass as tick_seq, q.queue_event_seq::regclass as event_seq,
@@ -37,7 +39,8 @@ begin
         raise exception 'no such queue';
     end if;
     if _q.ticks is not true or _q.tick_id is null
-       or clock_timestamp() < _q.tick_time + '5 ms'
+       -- one in the future is of a clock that was ahead
+       or clock_timestamp() between _q.tick_time and _q.tick_time + '5 ms'
        or current_setting('transaction_isolation') not in ('read committed', 'read uncommitted')
        -- the ticker says what is wrong
        or txid_snapshot_xmax(_q.tick_snapshot) > txid_snapshot_xmax(_now) then
@@ -54,8 +57,9 @@ begin
            and txid_snapshot_xmax(_now) - txid_snapshot_xmax(_q.tick_snapshot) <= 1 then
             return _q.tick_id;
         end if;
+        _table := pgq.quote_fqname(_q.event_table);
         execute format('select exists (select 1 from %s where ev_txid >= $1) or exists (select 1 from %s where ev_txid = any ($2))',
-                       _q.event_table, _q.event_table)
+                       _table, _table)
            into _waits
           using txid_snapshot_xmax(_q.tick_snapshot), _done;
         if not _waits then
@@ -63,17 +67,19 @@ begin
         end if;
     end if;
 
-    -- The lock under which pgqd ticks: TICK_LOCK in crates/pgqd/src/sql.rs.  The other one keeps out who does not know it:
-    -- such an INSERT waits, and takes its snapshot after the wait.  Both are tried only: a tick that is under way will do.
+    -- The lock under which all ticks are made, pgqd's and those of pgq.ticker: TICK_LOCK in crates/pgqd/src/sql.rs.  It is tried
+    -- only: a tick that is under way will do.
     if not pg_try_advisory_xact_lock(1885827428, 1) then
         return _q.tick_id;
     end if;
-    begin
-        lock table pgq.tick in share row exclusive mode nowait;
-    exception
-        when lock_not_available then
-            return _q.tick_id;
-    end;
+    -- The foreign key of the new row wants this lock, and would wait for a rotation while all other ticks wait for this call.
+    perform 1 from pgq.queue q where q.queue_id = _q.queue_id for key share skip locked;
+    if not found
+       or exists (select 1 from pgq.tick t where t.tick_queue = _q.queue_id and t.tick_id > _q.tick_id)
+       or not pgq._settle_server(_q.queue_id)
+    then
+        return _q.tick_id;
+    end if;
     perform pgq._flush_tick();
     perform txid_current();
     -- read before the snapshot of the tick is taken: see tick_event_seq

@@ -5,7 +5,7 @@ returns bigint as $$
 -- Returns:
 --      tick id
 -- Errors:
---      queue not found or ticker disabled; unique_violation for an id that exists
+--      queue not found or ticker disabled; unique_violation for an id that exists; those of pgq._assert_same_server
 -- Tables directly manipulated:
 --      insert - pgq.tick
 declare
@@ -20,6 +20,7 @@ begin
         raise exception 'queue not found or ticker disabled: %', i_queue_name;
     end if;
 
+    perform pgq._assert_same_server(_q.queue_id, i_queue_name);
     perform pgq._flush_tick();
     insert into pgq.tick (tick_queue, tick_id, tick_time, tick_event_seq)
         values (_q.queue_id, i_tick_id, i_orig_timestamp, i_event_seq);
@@ -38,11 +39,15 @@ returns bigint as $$
 -- With new events: after ticker_max_count events or ticker_max_lag.  Without: at intervals that double up to
 -- ticker_idle_period.
 --
+-- Numbers of ticks and their snapshots must have one order, so they are made one after another, under the lock that pgqd and
+-- pgq.tick_on_demand take, too.  It is only tried, since who waits may be waited for; until the end of the caller's transaction
+-- nobody else ticks.
+--
 -- Returns:
---      tick id, null when no tick was due
+--      tick id, null when no tick was due, or somebody else is making ticks
 -- Errors:
 --      no such queue; This queue has external tick source.; Ticker has been paused for this queue;
---      Invalid PgQ state: the last tick is in the future, as after restoring a dump into another cluster;
+--      Invalid PgQ state: the last tick is in the future, as after restoring a dump into another cluster, or was;
 --      serialization_failure: another tick was made since the snapshot of this transaction
 -- Tables directly manipulated:
 --      insert - pgq.tick
@@ -72,7 +77,7 @@ begin
     end if;
 
     select t.tick_id, t.tick_time, t.tick_event_seq,
-           txid_snapshot_xmin(t.tick_snapshot) as xmin, txid_snapshot_xmax(t.tick_snapshot) as xmax
+           txid_snapshot_xmax(t.tick_snapshot) as xmax
       into _last
       from pgq.tick t
      where t.tick_queue = _q.queue_id
@@ -82,13 +87,7 @@ begin
     if found then
         -- The snapshot tells in nearly all cases; asking for a transaction id would consume one per idle queue.
         if _last.xmax > txid_snapshot_xmax(txid_current_snapshot()) then
-            if _last.xmax > txid_current() then
-                -- one line, for the call of all queues passes on nothing else
-                raise exception 'Invalid PgQ state: old xmin=%, old xmax=%, cur txid=%; the last tick of queue "%" is from a server '
-                    'that had used more transaction ids, as after restoring a dump, and events written now would count as seen; '
-                    'run: skytools verify --repair, or: select pgq.rebase_transactions(%)',
-                    _last.xmin, _last.xmax, txid_current(), i_queue_name, quote_literal(i_queue_name);
-            end if;
+            perform pgq._assert_same_server(_q.queue_id, i_queue_name);
         end if;
 
         _lag := now() - _last.tick_time;
@@ -97,7 +96,9 @@ begin
             raise warning 'Negative new_events?  old=% cur=%', _last.tick_event_seq, _q.event_seq;
         end if;
 
-        if _new > 0 then
+        if _last.tick_time > clock_timestamp() then
+            null;  -- the clock was ahead: due, rather than when the clock is there again
+        elsif _new > 0 then
             if _new < _q.queue_ticker_max_count and _lag < _q.queue_ticker_max_lag then
                 return null;
             end if;
@@ -114,18 +115,27 @@ begin
         end if;
     end if;
 
-    if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted')
-       and pg_sequence_last_value(_q.queue_tick_seq::regclass) is not null then
-        -- This snapshot is older than the call.  A tick made since would have a lower number and a newer snapshot, and
-        -- consumers would see events twice.  From here on nobody else makes one; each number drawn since must have been
-        -- given up: for a tick that the snapshot hides, ON CONFLICT raises 40001.
-        lock table pgq.tick in share row exclusive mode;
-        insert into pgq.tick (tick_queue, tick_id, tick_event_seq)
-            select _q.queue_id, drawn, _q.event_seq
-              from generate_series(coalesce(_last.tick_id, 0) + 1, pg_sequence_last_value(_q.queue_tick_seq::regclass)) drawn
-            on conflict do nothing;
-        delete from pgq.tick t where t.tick_queue = _q.queue_id and t.tick_id > coalesce(_last.tick_id, 0);
+    if pg_sequence_last_value(_q.queue_tick_seq::regclass) is not null then
+        -- TICK_LOCK in crates/pgqd/src/sql.rs.  A queue that is just being created needs none: nobody else sees it.
+        if not pg_try_advisory_xact_lock(1885827428, 1) then
+            return null;
+        end if;
+        if exists (select 1 from pgq.tick t where t.tick_queue = _q.queue_id and t.tick_id > coalesce(_last.tick_id, 0)) then
+            -- made between the look and the lock; from here on nobody else makes one
+            return pgq.ticker(i_queue_name);
+        end if;
+        if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+            -- This snapshot is older than the call.  A tick made since would have a lower number and a newer snapshot, and
+            -- consumers would see events twice.  Each number drawn since must have been given up: for a tick that the
+            -- snapshot hides, ON CONFLICT raises 40001.
+            insert into pgq.tick (tick_queue, tick_id, tick_event_seq)
+                select _q.queue_id, drawn, _q.event_seq
+                  from generate_series(coalesce(_last.tick_id, 0) + 1, pg_sequence_last_value(_q.queue_tick_seq::regclass)) drawn
+                on conflict do nothing;
+            delete from pgq.tick t where t.tick_queue = _q.queue_id and t.tick_id > coalesce(_last.tick_id, 0);
+        end if;
     end if;
+    perform pgq._assert_same_server(_q.queue_id, i_queue_name);
 
     -- an id of its own puts this transaction in order with the writers before the snapshot is taken
     perform pgq._flush_tick();
@@ -146,18 +156,37 @@ returns bigint as $$
 -- Calls:
 --      pgq.ticker(1), pgq._settle_queue_state
 declare
-    _q record;
-    _count bigint := 0;
-begin
-    for _q in
+    _queues cursor for
         select q.queue_id, q.queue_name, not q.queue_external_ticker and not q.queue_ticker_paused as ticks,
                pg_sequence_last_value(to_regclass(q.queue_data_pfx || '_state_seq'))
                    <> 2 * q.queue_cur_table + q.queue_disable_insert::int4 as unsettled
           from pgq.queue q
-         order by q.queue_name
-    loop
+         order by q.queue_name;
+    _q record;
+    _count bigint := 0;
+begin
+    -- All at once, as nearly always nothing fails: a subtransaction for each queue would use up a transaction id for each tick,
+    -- and more than 64 of them slow down every snapshot that is taken meanwhile.
+    begin
+        for _q in _queues loop
+            if _q.unsettled then
+                lock table pgq.tick in row exclusive mode;  -- before pgq.queue, as everybody does
+                perform pgq._settle_queue_state(_q.queue_id);
+            end if;
+            if _q.ticks and pgq.ticker(_q.queue_name) > 0 then
+                _count := _count + 1;
+            end if;
+        end loop;
+        return _count;
+    exception
+        when others then
+            _count := 0;  -- undone; what it is about is found out below
+    end;
+
+    for _q in _queues loop
         begin
             if _q.unsettled then
+                lock table pgq.tick in row exclusive mode;  -- before pgq.queue, as everybody does
                 perform pgq._settle_queue_state(_q.queue_id);
             end if;
             if _q.ticks and pgq.ticker(_q.queue_name) > 0 then

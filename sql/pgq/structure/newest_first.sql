@@ -19,20 +19,47 @@ returns trigger as $$
 -- Row trigger on pgq.subscription: one row of pgq.subscription_key for each row there, whoever writes it.
 --
 -- Errors:
---      unique_violation for a second subscription of a consumer to a queue, in every isolation level
+--      unique_violation for a second subscription of a consumer to a queue, in every isolation level, but not in replica role
 begin
+    if tg_op = 'UPDATE' and (new.sub_queue, new.sub_consumer, new.sub_id) = (old.sub_queue, old.sub_consumer, old.sub_id) then
+        return new;     -- logical replication names all columns in every update
+    end if;
     if tg_op in ('DELETE', 'UPDATE') then
         delete from pgq.subscription_key where sub_queue = old.sub_queue and sub_consumer = old.sub_consumer;
     end if;
     if tg_op in ('INSERT', 'UPDATE') then
-        insert into pgq.subscription_key (sub_queue, sub_consumer, sub_id)
-            values (new.sub_queue, new.sub_consumer, new.sub_id);
+        if current_setting('session_replication_role') = 'replica' then
+            -- logical replication brings the rows of the key, too, before those that they belong to
+            insert into pgq.subscription_key (sub_queue, sub_consumer, sub_id)
+                values (new.sub_queue, new.sub_consumer, new.sub_id)
+                on conflict do nothing;
+        else
+            insert into pgq.subscription_key (sub_queue, sub_consumer, sub_id)
+                values (new.sub_queue, new.sub_consumer, new.sub_id);
+        end if;
         return new;
     end if;
     if tg_op = 'TRUNCATE' then
         truncate pgq.subscription_key;
     end if;
     return old;
+end;
+$$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp;
+
+-- A row of the key that logical replication brings, or pg_restore in replica role, may be there already: it came with
+-- the row that it belongs to.  Whichever is first stays, the other is left out; written in this way a row that another
+-- worker has not committed yet is waited for.
+create or replace function pgq._subscription_key_arrived()
+returns trigger as $$
+begin
+    if pg_trigger_depth() > 1 then
+        -- written below, or by _subscription_key_changed()
+        return new;
+    end if;
+    insert into pgq.subscription_key (sub_queue, sub_consumer, sub_id)
+    values (new.sub_queue, new.sub_consumer, new.sub_id)
+        on conflict do nothing;
+    return null;
 end;
 $$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp;
 
@@ -54,6 +81,15 @@ begin
         delete from pgq.subscription_key;
         insert into pgq.subscription_key (sub_queue, sub_consumer, sub_id)
             select s.sub_queue, s.sub_consumer, s.sub_id from pgq.subscription s;
+    end if;
+
+    perform 1 from pg_catalog.pg_trigger
+      where tgrelid = 'pgq.subscription_key'::pg_catalog.regclass and tgname = 'subscription_key_arrived_trigger';
+    if not found then
+        create trigger subscription_key_arrived_trigger
+            before insert on pgq.subscription_key
+            for each row execute function pgq._subscription_key_arrived();
+        alter table pgq.subscription_key enable replica trigger subscription_key_arrived_trigger;
     end if;
 
     alter table pgq.subscription drop constraint if exists subscription_pkey;

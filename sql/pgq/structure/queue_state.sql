@@ -18,10 +18,10 @@ begin
 
     for _q in select * from pgq.queue order by queue_id loop
         if pg_catalog.to_regclass(_q.queue_data_pfx || '_state_seq') is null then
-            execute pg_catalog.format('create sequence %s minvalue 0', _q.queue_data_pfx || '_state_seq');
+            execute pg_catalog.format('create sequence %s minvalue 0', pgq.quote_fqname(_q.queue_data_pfx || '_state_seq'));
             perform pg_catalog.setval(_q.queue_data_pfx || '_state_seq',
                                       2 * _q.queue_cur_table + _q.queue_disable_insert::int4);
-            execute pg_catalog.format('grant select on sequence %s to public', _q.queue_data_pfx || '_state_seq');
+            execute pg_catalog.format('grant select on sequence %s to public', pgq.quote_fqname(_q.queue_data_pfx || '_state_seq'));
         end if;
     end loop;
 

@@ -59,6 +59,15 @@ create table if not exists pgq.tick (
     constraint tick_queue_fkey foreign key (tick_queue) references pgq.queue (queue_id)
 );
 
+-- Where a queue has ticked last (pgq._server): a tick that a dump has brought is told from one of this server.
+create table if not exists pgq.queue_server (
+    queue_id    int4    not null,
+    server      text    not null,
+
+    constraint queue_server_pkey primary key (queue_id),
+    constraint queue_server_queue_fkey foreign key (queue_id) references pgq.queue (queue_id) on delete cascade
+);
+
 create sequence if not exists pgq.batch_id_seq;
 
 -- Position of each consumer on each queue.  sub_id is shared by cooperating consumers, so it is not unique.

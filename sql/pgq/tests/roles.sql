@@ -75,3 +75,35 @@ do $$ declare _bad text; begin
        and proname not in ('_capture_number', '_trigger_number', '_trigger_first');
     assert _bad is null, _bad;
 end $$;
+
+-- names that pgq_admin may write into pgq.queue stay names: what is run of them is run by the owner
+do $$
+declare
+    _bad text;
+    _long constant text := 'x;alter/**/role/**/a/**/superuser;alter/**/sequence/**/x/**/rename/**/to';
+    _column text;
+begin
+    set local role a;
+    foreach _bad in array array['pgq.x;alter/**/role/**/a/**/superuser;--', 'pgq.' || _long || '"' || left(_long, 63) || '";--',
+                                'pgq.event_1_0 select 1, now(); alter role a superuser; --', 'public.mine', 'pgq.a.b', 'event_1', E'pgq.event_1\nx', '']
+    loop
+        foreach _column in array array['queue_data_pfx', 'queue_event_seq', 'queue_tick_seq'] loop
+            begin
+                execute format('update pgq.queue set %I = %L where queue_id = 1', _column, _bad);
+                raise 'taken: % %', _column, _bad using errcode = 'ZZ000';
+            exception
+                when check_violation then null;
+            end;
+        end loop;
+        begin
+            insert into pgq.queue (queue_id, queue_name, queue_data_pfx, queue_event_seq, queue_tick_seq)
+                values (999, 'inj', _bad, 'pgq.event_1_id_seq', 'pgq.event_1_tick_seq');
+            raise 'taken: %', _bad using errcode = 'ZZ000';
+        exception
+            when check_violation then null;
+        end;
+    end loop;
+    update pgq.queue set queue_data_pfx = queue_data_pfx, queue_per_tx_limit = 5 where queue_id = 1;
+    reset role;
+    assert not (select rolsuper from pg_roles where rolname = 'a');
+end $$;

@@ -25,7 +25,7 @@ begin
             return 0;
         end if;
         update pgq.subscription s
-           set sub_active = greatest(now(), s.sub_active),
+           set sub_active = pgq._seen(s.sub_active),
                sub_last_tick = null,
                sub_next_tick = null,
                sub_batch = null

@@ -11,7 +11,9 @@
 --   i_dead_interval   siblings not seen for so long lose their registration, and
 --                     their batch to us
 -- Returns:  batch id; NULL when there is nothing to do
--- Raises:   when somebody has opened a batch of the main consumer itself
+-- Raises:   when somebody has opened a batch of the main consumer itself; when a
+--           plain consumer, or somebody else's subconsumer, has the name
+--           <consumer>.<subconsumer>
 -- Writes:   pgq.subscription
 -- ----------------------------------------------------------------------
 create or replace function pgq_coop.next_batch_custom(
@@ -40,17 +42,24 @@ begin
                       hint = 'Finish it with pgq.finish_batch(); subconsumers use pgq_coop.next_batch().';
         end if;
 
-        select s.row_id, s.sub_consumer, s.sub_batch into l_self
+        select s.row_id, s.sub_id, s.sub_consumer, s.sub_batch into l_self
           from pgq.consumer c
           cross join lateral pgq._subscription(l_main.sub_queue, c.co_id) s
          where c.co_name = i_consumer_name || '.' || i_subconsumer_name;
         exit when found;
         perform pgq_coop.register_subconsumer(i_queue_name, i_consumer_name, i_subconsumer_name);
     end loop;
+    -- its position is its own
+    if l_self.sub_id is distinct from l_main.sub_id then
+        raise exception 'consumer %.% is not a subconsumer of %', i_consumer_name, i_subconsumer_name, i_consumer_name
+            using errcode = 'object_not_in_prerequisite_state',
+                  detail = format('Queue %s', i_queue_name),
+                  hint = 'Use another name for the subconsumer, or unregister that consumer.';
+    end if;
 
     if l_self.sub_batch is not null then
         update pgq.subscription s
-           set sub_active = greatest(now(), s.sub_active)
+           set sub_active = pgq._seen(s.sub_active)
          where s.ctid = l_self.row_id
            and s.sub_queue = l_main.sub_queue
            and s.sub_consumer = l_self.sub_consumer;
@@ -58,6 +67,23 @@ begin
     end if;
 
     if i_dead_interval is not null then
+        -- One that was seen in the future, by a clock that has been set right since, is watched from now on.
+        for l_dead in
+            select s.row_id, s.sub_consumer
+              from pgq.subscription_key k
+              cross join lateral pgq._subscription(k.sub_queue, k.sub_consumer) s
+             where k.sub_queue = l_main.sub_queue
+               and k.sub_id = l_main.sub_id
+               and k.sub_consumer not in (l_main.sub_consumer, l_self.sub_consumer)
+               and pgq._seen(s.sub_active) < s.sub_active
+        loop
+            update pgq.subscription s
+               set sub_active = pgq._seen(s.sub_active)
+             where s.ctid = l_dead.row_id
+               and s.sub_queue = l_main.sub_queue
+               and s.sub_consumer = l_dead.sub_consumer;
+        end loop;
+
         select s.row_id, s.sub_consumer, s.sub_batch, s.sub_last_tick, s.sub_next_tick into l_dead
           from pgq.subscription_key k
           cross join lateral pgq._subscription(k.sub_queue, k.sub_consumer) s

@@ -4,6 +4,8 @@
 --   Make the subconsumer, and the consumer if that is new too.
 --
 -- Returns:  1 new, 0 was there
+-- Raises:   when a plain consumer, or somebody else's subconsumer, has the name
+--           <consumer>.<subconsumer>
 -- Writes:   pgq.consumer, pgq.subscription
 -- ----------------------------------------------------------------------
 create or replace function pgq_coop.register_subconsumer(
@@ -28,6 +30,19 @@ begin
     end if;
 
     if pgq.register_consumer(i_queue_name, l_sub_name) = 0 then
+        if not exists (select 1
+                         from pgq.subscription_key k
+                         join pgq.consumer c on c.co_id = k.sub_consumer
+                        where k.sub_queue = l_main.sub_queue
+                          and k.sub_id = l_main.sub_id
+                          and c.co_name = l_sub_name)
+        then
+            -- its position is its own
+            raise exception 'consumer % is not a subconsumer of %', l_sub_name, i_consumer_name
+                using errcode = 'object_not_in_prerequisite_state',
+                      detail = format('Queue %s', i_queue_name),
+                      hint = 'Use another name for the subconsumer, or unregister that consumer.';
+        end if;
         return 0;
     end if;
     update pgq.subscription s

@@ -66,3 +66,41 @@ select pg_temp.eq(pgq_coop.next_batch('q', n, n)::text, null) from unnest(array[
 select pg_temp.rows($$ select has_function_privilege(r, p.oid, 'execute'), count(*) from pg_proc p, unnest('{pgq_reader,pgq_writer}'::text[]) r where pronamespace = 'pgq_coop'::regnamespace and proname <> 'version' group by r, 1 order by r $$, '(t,7)|(f,7)');
 select pg_temp.rows($$ select proname::text, pronargs from pg_proc where pronamespace = 'pgq_coop'::regnamespace and prosecdef order by 1, 2 $$, '(finish_batch,1)|(next_batch_custom,7)|(register_subconsumer,3)|(unregister_subconsumer,4)');
 select pg_temp.eq(pgq_coop.version(), '4.0.0');
+
+-- a consumer of its own with the name that a subconsumer would have keeps its position
+select pgq.create_queue('k'), pgq.register_consumer('k', 'foo.bar'), pgq.register_consumer('k', 'foo');
+update pgq.queue set queue_external_ticker = true where queue_name = 'k';
+select pgq.ticker('k', 2, now() - interval '1 minute', 10);
+create temp table before as select * from pgq.get_consumer_info('k');
+select pg_temp.fails($$ select pgq_coop.next_batch('k', 'foo', 'bar') $$, '55000', 'consumer foo.bar is not a subconsumer of foo');
+select pg_temp.fails($$ select pgq_coop.register_subconsumer('k', 'foo', 'bar') $$, '55000', 'consumer foo.bar is not a subconsumer of foo');
+select pg_temp.rows($$ select count(*) from pgq.get_consumer_info('k') a join before b using (consumer_name, last_tick) where a.next_tick is null and a.current_batch is null $$, '(2)');
+-- nor does one whose main consumer is another
+select pgq_coop.register_subconsumer('k', 'a.b', 'c');
+select pg_temp.fails($$ select pgq_coop.next_batch('k', 'a', 'b.c') $$, '55000', 'consumer a.b.c is not a subconsumer of a');
+select pg_temp.eq(pgq_coop.register_subconsumer('k', 'foo', 'baz')::text || pgq_coop.register_subconsumer('k', 'foo', 'baz')::text, '10');
+
+-- a clock that was a day ahead is set right: who is seen from now on is seen now, and a sibling that is not seen any more loses its batch
+select pgq.create_queue('clock'), pgq.register_consumer('clock', 'plain');
+update pgq.queue set queue_external_ticker = true where queue_name = 'clock';
+create temp table got (who text, batch bigint);
+insert into got select 's0', pgq_coop.next_batch('clock', 'm', 's0');
+select pgq_coop.register_subconsumer('clock', 'm', s) from unnest('{s1,s2}'::text[]) s;
+select pgq.ticker('clock', n + 1, now() - interval '1 minute', n * 10) from generate_series(1, 2) n;
+insert into got select 's0', pgq_coop.next_batch('clock', 'm', 's0');
+update pgq.subscription set sub_active = now() + interval '1 day' where sub_queue = (select queue_id from pgq.queue where queue_name = 'clock');
+create function pg_temp.seen() returns text language sql as $$ select string_agg(consumer_name || case when last_seen > '-1 minute' then ' now' else ' ahead' end, ',' order by consumer_name) from pgq.get_consumer_info('clock') $$;
+select pg_temp.eq(pg_temp.seen(), 'm ahead,m.s0 ahead,m.s1 ahead,m.s2 ahead,plain ahead');
+select pg_temp.eq(pgq.finish_batch(pgq.next_batch('clock', 'plain'))::text, '1');
+insert into got select 's1', pgq_coop.next_batch('clock', 'm', 's1');
+select pg_temp.eq(pg_temp.seen(), 'm now,m.s0 ahead,m.s1 now,m.s2 ahead,plain now');
+-- s0, which was seen by the wrong clock only, is watched from now on
+select pg_temp.eq(pgq_coop.next_batch('clock', 'm', 's2', '1 hour')::text, null);
+select pg_temp.eq(pg_temp.seen(), 'm now,m.s0 now,m.s1 now,m.s2 ahead,plain now');
+update pgq.subscription s set sub_active = s.sub_active - interval '2 hours' from pgq.consumer c where c.co_id = s.sub_consumer and c.co_name in ('m.s0', 'm.s1');
+select pg_temp.eq((pgq_coop.next_batch('clock', 'm', 's2', '1 hour') = (select batch from got where who = 's0' and batch is not null))::text, 'true');
+select pg_temp.eq(pg_temp.seen(), 'm now,m.s1 now,m.s2 now,plain now');
+-- a small step back, or a transaction that has begun before others, does not make it fall
+update pgq.subscription set sub_active = now() + interval '20 seconds' where sub_queue = (select queue_id from pgq.queue where queue_name = 'clock');
+select pg_temp.eq(pgq_coop.finish_batch(pgq_coop.next_batch('clock', 'm', 's2'))::text, '1');
+select pg_temp.rows($$ select count(*) from pgq.get_consumer_info('clock') where last_seen < '-10 seconds' $$, '(4)');

@@ -13,7 +13,8 @@ begin
             ('set_batch_done', array['pgq_writer']),
             ('is_event_done', array['pgq_writer']),
             ('set_event_done', array['pgq_writer']),
-            ('_position_key_changed', '{}'::text[])
+            ('_position_key_changed', '{}'::text[]),
+            ('_position_key_arrived', '{}'::text[])
        ) rights (name, grantees);
 
     if to_regrole('pgq_writer') is not null then

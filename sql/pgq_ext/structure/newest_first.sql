@@ -19,6 +19,9 @@ create or replace function pgq_ext._position_key_changed()
 returns trigger
 as $$
 begin
+    if tg_op = 'UPDATE' and (new.consumer_id, new.subconsumer_id) = (old.consumer_id, old.subconsumer_id) then
+        return new;     -- logical replication names all columns in every update
+    end if;
     if tg_op in ('DELETE', 'UPDATE') then
         delete from pgq_ext.position_key
          where table_name = tg_table_name
@@ -26,8 +29,15 @@ begin
            and subconsumer_id = old.subconsumer_id;
     end if;
     if tg_op in ('INSERT', 'UPDATE') then
-        insert into pgq_ext.position_key (table_name, consumer_id, subconsumer_id)
-        values (tg_table_name, new.consumer_id, new.subconsumer_id);
+        if current_setting('session_replication_role') = 'replica' then
+            -- logical replication brings the rows of the key, too
+            insert into pgq_ext.position_key (table_name, consumer_id, subconsumer_id)
+            values (tg_table_name, new.consumer_id, new.subconsumer_id)
+                on conflict do nothing;
+        else
+            insert into pgq_ext.position_key (table_name, consumer_id, subconsumer_id)
+            values (tg_table_name, new.consumer_id, new.subconsumer_id);
+        end if;
         return new;
     end if;
     if tg_op = 'TRUNCATE' then
@@ -37,11 +47,38 @@ begin
 end;
 $$ language plpgsql security definer set search_path = pg_catalog, pg_temp;
 
+-- A row of the key that logical replication brings, or pg_restore in replica role, may be there already: it came with
+-- the row that it belongs to.  Whichever is first stays, the other is left out; written in this way a row that another
+-- worker has not committed yet is waited for.
+create or replace function pgq_ext._position_key_arrived()
+returns trigger
+as $$
+begin
+    if pg_trigger_depth() > 1 then
+        -- written below, or by _position_key_changed()
+        return new;
+    end if;
+    insert into pgq_ext.position_key (table_name, consumer_id, subconsumer_id)
+    values (new.table_name, new.consumer_id, new.subconsumer_id)
+        on conflict do nothing;
+    return null;
+end;
+$$ language plpgsql security definer set search_path = pg_catalog, pg_temp;
+
 do $newest$
 declare
     l_table record;
     l_pkey name;
 begin
+    perform 1 from pg_catalog.pg_trigger
+      where tgrelid = 'pgq_ext.position_key'::regclass and tgname = 'position_key_arrived_trigger';
+    if not found then
+        create trigger position_key_arrived_trigger
+            before insert on pgq_ext.position_key
+            for each row execute function pgq_ext._position_key_arrived();
+        alter table pgq_ext.position_key enable replica trigger position_key_arrived_trigger;
+    end if;
+
     for l_table in
         select v.name, v.version, format('pgq_ext.%I', v.name)::regclass as rel
           from (values ('completed_tick', 'last_tick_id'),

@@ -31,5 +31,5 @@ end $$;
 select pg_temp.eq(pgq_ext.upgrade_schema()::text, '8');
 select pg_temp.rows($$ select pgq_ext.set_last_tick('c', 5), pgq_ext.set_event_done('c', 1, 1), pgq_ext.set_batch_done('c', 1) $$, '(1,t,t)');
 -- rights
-select pg_temp.rows($$ select distinct has_function_privilege('pgq_writer', oid, 'execute'), has_function_privilege('pgq_reader', oid, 'execute') from pg_proc where pronamespace = 'pgq_ext'::regnamespace and proname not in ('version', '_position_key_changed') $$, '(t,f)');
+select pg_temp.rows($$ select distinct has_function_privilege('pgq_writer', oid, 'execute'), has_function_privilege('pgq_reader', oid, 'execute') from pg_proc where pronamespace = 'pgq_ext'::regnamespace and proname not in ('version', '_position_key_changed', '_position_key_arrived') $$, '(t,f)');
 select pg_temp.rows($$ select distinct prosecdef, proconfig::text like '%search_path=pg_catalog%' from pg_proc where pronamespace = 'pgq_ext'::regnamespace and proargnames && '{a_subconsumer}' $$, '(t,t)');

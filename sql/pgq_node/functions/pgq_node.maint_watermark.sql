@@ -28,4 +28,4 @@ begin
     end if;
     return 0;
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;

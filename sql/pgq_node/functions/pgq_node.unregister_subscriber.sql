@@ -2,7 +2,8 @@
 -- pgq_node.unregister_subscriber(queue, node)
 --
 --   Undo register_subscriber(): the node's worker and watermark stop holding
---   events of this queue.
+--   events of this queue.  A worker's name that another node is registered with, too
+--   (register_subscriber() did not always refuse that), stays for that node.
 --
 -- Returns:  200 done, 304 not subscribed
 -- Writes:   pgq_node.subscriber_info, pgq subscriptions
@@ -30,7 +31,11 @@ begin
     end if;
 
     perform pgq.unregister_consumer(i_queue_name, l_watermark);
-    perform pgq.unregister_consumer(i_queue_name, l_worker);
+    perform 1 from pgq_node.subscriber_info s
+      where s.queue_name = i_queue_name and s.worker_name = l_worker;
+    if not found then
+        perform pgq.unregister_consumer(i_queue_name, l_worker);
+    end if;
 
     ret_code := 200;
     ret_note := 'Subscriber unregistered: ' || i_remote_node_name;

@@ -48,7 +48,8 @@ begin
             ('_local_watermark', administer),
             ('_local_state', administer),
             ('_set_local_state', nobody),
-            ('_local_state_key_changed', nobody)
+            ('_local_state_key_changed', nobody),
+            ('_local_state_key_arrived', nobody)
        ) rights (name, grantees);
 
     foreach r in array managed loop

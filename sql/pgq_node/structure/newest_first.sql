@@ -19,19 +19,47 @@ create or replace function pgq_node._local_state_key_changed()
 returns trigger
 as $$
 begin
+    if tg_op = 'UPDATE' and (new.queue_name, new.consumer_name) = (old.queue_name, old.consumer_name) then
+        return new;     -- logical replication names all columns in every update
+    end if;
     if tg_op in ('DELETE', 'UPDATE') then
         delete from pgq_node.local_state_key
          where queue_name = old.queue_name and consumer_name = old.consumer_name;
     end if;
     if tg_op in ('INSERT', 'UPDATE') then
-        insert into pgq_node.local_state_key (queue_name, consumer_name)
-        values (new.queue_name, new.consumer_name);
+        if current_setting('session_replication_role') = 'replica' then
+            -- logical replication brings the rows of the key, too
+            insert into pgq_node.local_state_key (queue_name, consumer_name)
+            values (new.queue_name, new.consumer_name)
+                on conflict do nothing;
+        else
+            insert into pgq_node.local_state_key (queue_name, consumer_name)
+            values (new.queue_name, new.consumer_name);
+        end if;
         return new;
     end if;
     if tg_op = 'TRUNCATE' then
         truncate pgq_node.local_state_key;
     end if;
     return old;
+end;
+$$ language plpgsql security definer set search_path = pg_catalog, pg_temp;
+
+-- A row of the key that logical replication brings, or pg_restore in replica role, may be there already: it came with
+-- the row that it belongs to.  Whichever is first stays, the other is left out; written in this way a row that another
+-- worker has not committed yet is waited for.
+create or replace function pgq_node._local_state_key_arrived()
+returns trigger
+as $$
+begin
+    if pg_trigger_depth() > 1 then
+        -- written below, or by _local_state_key_changed()
+        return new;
+    end if;
+    insert into pgq_node.local_state_key (queue_name, consumer_name)
+    values (new.queue_name, new.consumer_name)
+        on conflict do nothing;
+    return null;
 end;
 $$ language plpgsql security definer set search_path = pg_catalog, pg_temp;
 
@@ -55,6 +83,15 @@ begin
         delete from pgq_node.local_state_key;
         insert into pgq_node.local_state_key (queue_name, consumer_name)
         select s.queue_name, s.consumer_name from pgq_node.local_state s;
+    end if;
+
+    perform 1 from pg_catalog.pg_trigger
+      where tgrelid = 'pgq_node.local_state_key'::regclass and tgname = 'local_state_key_arrived_trigger';
+    if not found then
+        create trigger local_state_key_arrived_trigger
+            before insert on pgq_node.local_state_key
+            for each row execute function pgq_node._local_state_key_arrived();
+        alter table pgq_node.local_state_key enable replica trigger local_state_key_arrived_trigger;
     end if;
 
     select k.conname into l_pkey

@@ -7,6 +7,30 @@ select pg_temp.fails($$ select pgq_node.register_subscriber('q', 'n2', 'w2', nul
 select pg_temp.fails($$ select pgq_node.register_subscriber('q', 'nx', 'w2', null) $$, '23503', 'location of node "nx"%');
 select pg_temp.fails($$ select pgq_node.register_subscriber('q', 'n3', 'w3', 999) $$, null, '%tick not found%');
 select pg_temp.eq(f::text, '(404,"Unknown queue: zz",)') from pgq_node.register_subscriber('zz', 'n2', 'w2', null) f;
+
+-- a worker's name that is taken: by another node, a plain consumer, the mark of another node
+select pgq.register_consumer_at('q', 'plain', 1);
+select pg_temp.eq(f::text, '(403,"worker ""w2"" of node ""n2"" reads queue ""q"" here already: give job_name of node ""n3"" another value",)')
+  from pgq_node.register_subscriber('q', 'n3', 'w2', null) f;
+select pg_temp.eq(f.ret_code || ' ' || f.ret_note, '403 consumer "plain" reads queue "q" here already and is not the worker of node "n3": '
+    'give job_name of node "n3" another value, or end it with pgq.unregister_consumer(''q'', ''plain'')')
+  from pgq_node.register_subscriber('q', 'n3', 'plain', null) f;
+select pg_temp.eq(f.ret_code::text, '403') from pgq_node.register_subscriber('q', 'n3', '.n2.watermark', null) f;
+select pg_temp.rows('select consumer_name, last_tick from pgq.get_consumer_info(''q'')',
+    '(.global_watermark,1)|(.n2.watermark,1)|(plain,1)|(w2,1)');
+-- free again; and a consumer of that name in another queue is none of this one's
+select pgq.unregister_consumer('q', 'plain'), pgq.create_queue('q2'), pgq.register_consumer('q2', 'plain');
+select pg_temp.eq(f.ret_code::text, '200') from pgq_node.register_subscriber('q', 'n3', 'plain', null) f;
+-- once more after unregistering, with another name or the same
+select pg_temp.eq(f.ret_code::text, '200') from pgq_node.unregister_subscriber('q', 'n3') f;
+select pg_temp.eq(f.ret_code::text, '200') from pgq_node.register_subscriber('q', 'n3', 'w3', null) f;
+select pg_temp.eq(f.ret_code::text, '200') from pgq_node.unregister_subscriber('q', 'n3') f;
+-- two nodes of one worker from a time when nobody refused that: either can leave
+select pgq.register_consumer('q', '.n3.watermark');
+insert into pgq_node.subscriber_info values ('q', 'n3', 'w2', '.n3.watermark');
+select pg_temp.eq(f.ret_code::text, '200') from pgq_node.unregister_subscriber('q', 'n3') f;
+select pgq.drop_queue('q2', true);
+
 select pg_temp.rows('select * from pgq_node.get_subscriber_info(''q'')', '(n2,w2,1)');
 select pg_temp.rows('select consumer_name, last_tick from pgq.get_consumer_info(''q'')', '(.global_watermark,1)|(.n2.watermark,1)|(w2,1)');
 

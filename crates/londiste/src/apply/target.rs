@@ -7,7 +7,10 @@ use tokio_postgres::GenericClient;
 use tokio_postgres::types::Type;
 
 /// Finds the relation without reading names as SQL; a row with NULL oid says that there is none.
-const RELATION: &str = "select c.oid, c.relkind::text, c.relreplident::text from pg_catalog.pg_class c \
+const RELATION: &str = "select c.oid, c.relkind::text, c.relreplident::text, \
+       pg_catalog.current_setting('session_replication_role') <> 'replica' and exists (select 1 from pg_catalog.pg_constraint f \
+          where f.contype = 'f' and f.confrelid = c.oid and f.confdeltype in ('c', 'n', 'd')) \
+     from pg_catalog.pg_class c \
      join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
      where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p', 'f', 'v', 'm')";
 
@@ -138,6 +141,8 @@ pub struct TableShape {
     pub columns: Vec<Column>,
     /// Primary key columns in index order; empty without a key.
     pub key: Vec<String>,
+    /// Whether a row that this session deletes takes others along, or changes them: a foreign key says so, and triggers fire.
+    pub deletes_act: bool,
     by_name: HashMap<String, usize>,
 }
 
@@ -196,7 +201,8 @@ impl TableShape {
             .iter()
             .map(|row| Ok(row.try_get(0)?))
             .collect::<Result<_>>()?;
-        Ok(Some(Self::from_parts(name, oid, kind == "p", columns, key)))
+        let deletes_act = relation.try_get(3)?;
+        Ok(Some(TableShape { deletes_act, ..Self::from_parts(name, oid, kind == "p", columns, key) }))
     }
 
     /// As [`TableShape::load`], for a table that has to exist.
@@ -223,7 +229,8 @@ impl TableShape {
         let by_name = columns.iter().enumerate().map(|(i, c)| (c.name.clone(), i)).collect();
         let (schema, table) = split_name(name);
         let sql = format!("{}.{}", quote::ident(schema), quote::ident(table));
-        TableShape { name: name.to_owned(), sql, oid, partitioned, columns, key, by_name }
+        let deletes_act = false;
+        TableShape { name: name.to_owned(), sql, oid, partitioned, columns, key, deletes_act, by_name }
     }
 
     /// The column of that (raw) name.

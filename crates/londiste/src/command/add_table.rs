@@ -21,9 +21,11 @@ use tokio_postgres::types::Type;
 use super::copy_source::{self, CopySource};
 use super::expansion::{Unknown, expand, full_name};
 use super::handler_string::handler_string;
+use super::mark::Mark;
 use super::session::{Session, call};
 use super::trigger_form::{FAILURE, FAILURES, FORMS};
 use super::{sql, wait_sync};
+use crate::table::ADDED_AT;
 use crate::{TableAttrs, TableRow};
 
 /// Starts replicating tables on this node.
@@ -114,8 +116,8 @@ struct Planned {
     announce: bool,
     /// Whether it has no primary key, and only inserts can be replicated.
     keyless: bool,
-    /// Whether it lacks columns of the provider, and --force was given.
-    columns_differ: bool,
+    /// Columns of the provider that it lacks, and --force was given.
+    columns_differ: Vec<String>,
 }
 
 /// What the handler adds to the registration.
@@ -135,6 +137,8 @@ struct Nodes {
     source: Option<CopySource>,
     /// Tables in the source's list; on the root the local list again.
     source_tables: Vec<TableRow>,
+    /// How far events had come when the provider's list was read, and the names in it.
+    provided: Option<(Mark, Vec<String>)>,
 }
 
 impl Nodes {
@@ -144,11 +148,18 @@ impl Nodes {
         let local_tables = TableRow::load_all(&*local, session.queue()).await?;
         if info.node_type == NodeType::Root {
             let source_tables = local_tables.clone();
-            return Ok(Nodes { local, info, local_tables, source: None, source_tables });
+            return Ok(Nodes { local, info, local_tables, source: None, source_tables, provided: None });
         }
         let source = copy_source::open(session, &local, &info, args.copy_node.as_deref()).await?;
+        // Before the list is read: the mark must not cover the removal of a table that is in the list.
+        let mark = match info.provider_node.as_deref() == Some(source.node.as_str()) {
+            true => Mark::load(&source.connection, session.queue(), &source.node).await,
+            false => None,
+        };
         let source_tables = TableRow::load_all(&*source.connection, session.queue()).await?;
-        Ok(Nodes { local, info, local_tables, source: Some(source), source_tables })
+        let names = || source_tables.iter().map(|t| t.table_name.clone()).collect();
+        let provided = mark.map(|mark| (mark, names()));
+        Ok(Nodes { local, info, local_tables, source: Some(source), source_tables, provided })
     }
 
     fn is_root(&self) -> bool {
@@ -289,8 +300,8 @@ async fn add(
     trigger_args.extend_from_slice(&terms.trigger_args);
     let dest = (table.dest != table.name).then_some(table.dest.as_str());
     let mut attrs = table_attrs(args, terms.handler.as_deref());
-    if table.columns_differ {
-        attrs.set("columns_differ", "1");
+    if !table.columns_differ.is_empty() {
+        attrs.set_columns_differ(&table.columns_differ);
     }
     call(
         &tx,
@@ -306,6 +317,16 @@ async fn add(
     .await
     .map_err(place)?
     .log();
+    // By itself: what the function above is given is compared with what is stored, and stored with siblings of a merge.
+    if let Some((mark, names)) = &nodes.provided
+        && names.iter().any(|n| n == name)
+    {
+        attrs.set(ADDED_AT, &mark.to_string());
+        let params: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 3] =
+            [(&queue, Type::TEXT), (&name, Type::TEXT), (&attrs.to_stored(), Type::TEXT)];
+        let reply = call(&tx, sql::LOCAL_SET_TABLE_ATTRS, &params).await.map_err(place)?;
+        tracing::debug!("{}", reply.note);
+    }
     crate::sync::ring_worker(tx.client(), queue).await?;
     tx.commit().await.map_err(|e| place(e.into()))?;
     Ok(())

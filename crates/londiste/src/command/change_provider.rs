@@ -13,7 +13,7 @@ use tokio_postgres::types::Type;
 
 use super::pause;
 use super::session::{Session, expect_args};
-use super::sql;
+use super::{sql, worker_name};
 
 /// Lets this node read from another one.
 #[derive(Debug, clap::Args)]
@@ -59,8 +59,11 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
     if session.local_node(&*provider).await?.node_type == NodeType::Leaf {
         return Err(Error::usage(format!("Cannot subscribe to leaf node \"{new}\"")));
     }
-    pause::set(session, &connection, &node, true, true).await?;
     let is_worker = info.worker_name.as_deref() == Some(session.job());
+    if is_worker {
+        worker_name::refuse_taken(session, &provider, new, &node).await?;
+    }
+    pause::set(session, &connection, &node, true, true).await?;
     let location = members.iter().find(|m| m.node == node).map(|m| m.connstr.as_str());
     if let Err(e) = switch(session, &connection, provider, &node, new, location, is_worker).await {
         pause::set(session, &connection, &node, false, false).await?;

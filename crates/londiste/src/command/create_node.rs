@@ -16,7 +16,7 @@ use tokio_postgres::types::Type;
 
 use super::register_filter::Filter;
 use super::session::{Session, call};
-use super::sql;
+use super::{sql, worker_name};
 use crate::{Snapshot, TableRow};
 
 /// Creates a node in the database of key `db`.
@@ -275,6 +275,7 @@ impl Upstream {
                 plan.name, root_info.node_name
             )));
         }
+        worker_name::refuse_taken(session, &provider, &info.node_name, &plan.name).await?;
         Ok(Upstream {
             root,
             root_name: root_info.node_name,
@@ -318,8 +319,8 @@ async fn create_below(
         .await?
         .log_from(&upstream.root_name);
     let result = async {
-        let watermark = subscribe(session, plan, &mut upstream).await?;
-        create_local(session, local, plan, &upstream, watermark).await
+        let start = subscribe(session, plan, &mut upstream).await?;
+        create_local(session, local, plan, &upstream, &start).await
     }
     .await;
     result.map_err(|e: Error| {
@@ -336,21 +337,71 @@ async fn create_below(
     })
 }
 
-/// Registers the node on its provider, in one transaction; returns the tick to start from.
-async fn subscribe(session: &Session, plan: &Plan<'_>, upstream: &mut Upstream) -> Result<i64> {
+/// Where the new node begins.
+struct Start {
+    /// Tick after which it reads.
+    tick: i64,
+    /// Scripts of EXECUTE that it never runs, the latest first.
+    applied: Vec<Script>,
+}
+
+/// A script that the provider has run.
+struct Script {
+    name: String,
+    sql: String,
+    attrs: Option<String>,
+}
+
+/// Registers the node on its provider, in one transaction; returns where it begins.
+///
+/// A branch gets all that any node may still need: it begins at the global watermark. A leaf replicates no table yet, and what is
+/// before now is in the rows that it is going to copy and in the schema that it was made with; above all the scripts of EXECUTE,
+/// which would do the same once more. So it begins at the newest tick, and takes as applied what the provider has run by now. The
+/// list is read after the tick was chosen: a script that it lacks was not committed when that tick was made, so it comes as an event.
+async fn subscribe(session: &Session, plan: &Plan<'_>, upstream: &mut Upstream) -> Result<Start> {
     let queue = session.queue();
     let provider = upstream.provider_name.as_str();
+    let is_leaf = plan.kind == NodeType::Leaf;
     let tx = upstream.provider.transaction().await?;
     cascade::register_location(&tx, queue, &plan.name, Some(&plan.location), false).await?.log_from(provider);
     let subscribers = cascade::subscriber_info(&tx, queue).await?;
     if subscribers.iter().any(|s| s.node == plan.name) {
         cascade::unregister_subscriber(&tx, queue, &plan.name).await?.log_from(provider);
     }
+    let newest: Option<i64> = match is_leaf {
+        true => tx.query_typed_one(sql::NEWEST_TICK, &[(&queue, Type::TEXT)]).await?.try_get(0)?,
+        false => None,
+    };
     let (reply, watermark) =
-        cascade::register_subscriber(&tx, queue, &plan.name, session.job(), None).await?;
+        cascade::register_subscriber(&tx, queue, &plan.name, session.job(), newest).await?;
     reply.log_from(provider);
+    let mut applied = Vec::new();
+    if is_leaf {
+        for row in tx.query_typed(sql::APPLIED_SCRIPTS, &[(&queue, Type::TEXT)]).await? {
+            applied.push(Script { name: row.try_get(0)?, sql: row.try_get(1)?, attrs: row.try_get(2)? });
+        }
+    }
     tx.commit().await?;
-    Ok(watermark)
+    Ok(Start { tick: newest.unwrap_or(watermark), applied })
+}
+
+/// As many names are logged: older scripts are hardly in doubt.
+const NAMED: usize = 20;
+
+fn announce(applied: &[Script]) {
+    if applied.is_empty() {
+        return;
+    }
+    let named: Vec<String> = applied.iter().take(NAMED).map(|s| format!("\"{}\"", s.name)).collect();
+    let older = match applied.len() - named.len() {
+        0 => String::new(),
+        more => format!(" and {more} older ones"),
+    };
+    tracing::info!(
+        "Scripts of execute that are taken as applied, so that this node does not run them, the latest first: {}{older}. \
+         The tables here must have what they did",
+        named.join(", ")
+    );
 }
 
 /// Creates the node itself, with all that its provider knows of tables and sequences, in one transaction.
@@ -359,7 +410,7 @@ async fn create_local(
     local: &mut Connection,
     plan: &Plan<'_>,
     upstream: &Upstream,
-    watermark: i64,
+    start: &Start,
 ) -> Result<()> {
     let queue = session.queue();
     let tables = TableRow::load_all(&*upstream.provider, queue).await?;
@@ -374,10 +425,16 @@ async fn create_local(
         node_name: &plan.name,
         worker_name: session.job(),
         provider_node: Some(&upstream.provider_name),
-        global_watermark: Some(watermark),
+        global_watermark: Some(start.tick),
         combined_queue: plan.args.merge.as_deref(),
     };
     cascade::create_node(&tx, queue, &node).await?.log();
+    for Script { name, sql, attrs } in start.applied.iter().rev() {
+        let params: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 4] =
+            [(&queue, Type::TEXT), (name, Type::TEXT), (sql, Type::TEXT), (attrs, Type::TEXT)];
+        // "Executing" is not what happens here: announce() says it.
+        let _ = call(&tx, sql::EXECUTE_TAKEN, &params).await?;
+    }
     let filter = Filter::tables(session.config())?;
     for table in tables.iter().filter(|t| filter.admits(&t.table_name)) {
         let params: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 2] =
@@ -402,5 +459,6 @@ async fn create_local(
         cascade::set_node_attrs(&tx, queue, Some(&attrs)).await?.log();
     }
     tx.commit().await?;
+    announce(&start.applied);
     Ok(())
 }

@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use pgq::tick::tick_now;
 use skytools::{Error, ErrorKind, Result};
+use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
 use super::session::{Session, call, or_hint};
@@ -55,6 +57,7 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
     let client = tx.client();
     // Nothing that a script changes is captured: it runs on the other nodes itself.
     set_role(client, "local", Lasts::Transaction).await?;
+    let role = present_role(client).await?;
     let here = Local::load(client, queue, &tables).await?;
     for Script { name, sql: text, header } in &scripts {
         let failed = |e: Error| e.context(format!("running {name}; nothing was changed"));
@@ -74,6 +77,7 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
         if here.wants(header).await.map_err(failed)? {
             tracing::info!("{name}: executing sql");
             here.run(header, text).await.map_err(failed)?;
+            refuse_other_role(client, &role).await.map_err(failed)?;
         } else {
             tracing::info!("{name}: This SQL does not need to run on this node.");
         }
@@ -83,5 +87,27 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
             .log();
     }
     tx.commit().await?;
+    // What is written from now on comes in another batch: it may use what a transaction may not use that has made it.
+    if let Err(e) = tick_now(&local, queue).await {
+        tracing::warn!(
+            error = e.chain(),
+            "the scripts have run and are in the queue, but no tick could be asked for"
+        );
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn present_role(client: &Client) -> Result<String> {
+    let sql = "select pg_catalog.current_setting('session_replication_role')";
+    Ok(client.query_typed_one(sql, &[]).await?.try_get(0)?)
+}
+
+/// What a script changes under another role is captured, so other nodes would get it from its event and from their script.
+async fn refuse_other_role(client: &Client, role: &str) -> Result<()> {
+    let now = present_role(client).await?;
+    if now == role {
+        return Ok(());
+    }
+    Err(Error::state(format!("the script leaves session_replication_role at {now}; scripts run with {role}"))
+        .hint("take the setting out of the script: other nodes would get twice what it changes under another role"))
 }

@@ -8,7 +8,7 @@ use tokio_postgres::types::Type;
 
 use super::each::{all_or_none, chosen, local_tables};
 use super::session::{Session, call};
-use super::sql;
+use super::{pending_fkeys, sql};
 use crate::TableRow;
 
 /// Stops replicating tables on this node. On the root they leave every node.
@@ -40,7 +40,8 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
     let names = chosen(session, "tables", &args.tables, args.all, args.force, &candidates)?;
     all_or_none(&mut local, &names, "removing table", async |tx, name| {
         call(tx, sql::LOCAL_REMOVE_TABLE, &[(&queue, Type::TEXT), (&name, Type::TEXT)]).await?.log();
-        Ok(())
+        let row = rows.iter().find(|t| t.table_name == name);
+        pending_fkeys::warn(tx, row.map_or(name, |t| t.dest())).await
     })
     .await?;
     Ok(ExitCode::SUCCESS)

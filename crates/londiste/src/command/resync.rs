@@ -72,7 +72,8 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
             .await?
             .log();
         }
-        if let Some(row) = row.filter(|t| t.dropped_ddl.is_some()) {
+        if let Some(row) = row {
+            // What a copy has dropped by now is looked at there, under the row's lock.
             return crate::copy::abandon(tx.client(), queue, row).await;
         }
         let none: Option<&str> = None;

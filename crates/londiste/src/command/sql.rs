@@ -32,6 +32,19 @@ pub const LOCAL_REMOVE_SEQ: &str = "select ret_code, ret_note from londiste.loca
 pub const LOCAL_SHOW_MISSING: &str = "select obj_kind, obj_name from londiste.local_show_missing($1)";
 /// Begins a script on the root: queue, file, script, header.
 pub const EXECUTE_START: &str = "select ret_code, ret_note from londiste.execute_start($1, $2, $3, true, $4)";
+/// Remembers a script as applied, which is not run: queue, file, script, header.
+pub const EXECUTE_TAKEN: &str =
+    "select ret_code, ret_note from londiste.execute_start($1, $2, $3, false, $4)";
+/// Scripts that a node has run, the latest first: queue.
+pub const APPLIED_SCRIPTS: &str = "select execute_file, execute_sql, execute_attrs from londiste.applied_execute \
+     where queue_name = $1 order by execute_time desc, execute_file desc";
+/// How far the events of a queue have come: queue. The highest number drawn, and the transactions that have ended.
+pub const PRESENT_MOMENT: &str = "select pgq.seq_getval(q.queue_event_seq), txid_current_snapshot()::text from pgq.queue q where q.queue_name = $1";
+/// Foreign keys that copies have dropped: table.
+pub const PENDING_FKEYS: &str = "select from_table, fkey_name from londiste.get_table_pending_fkeys($1)";
+/// The newest tick of a queue: queue.
+pub const NEWEST_TICK: &str = "select max(t.tick_id) from pgq.tick t \
+     where t.tick_queue = (select q.queue_id from pgq.queue q where q.queue_name = $1)";
 /// Puts the script into the stream: queue, file.
 pub const EXECUTE_FINISH: &str = "select ret_code, ret_note from londiste.execute_finish($1, $2)";
 
@@ -79,6 +92,8 @@ pub const CAN_SET_REPLICA_ROLE: &str = "select londiste.can_set_replica_role()";
 /// Consumers of a queue that a node's copies left behind: queue, prefix of their names.
 pub const COPY_CONSUMERS: &str =
     "select consumer_name::text from pgq.get_consumer_info($1) where starts_with(consumer_name, $2)";
+/// A row when a queue has a consumer of that name: queue, consumer.
+pub const CONSUMER: &str = "select 1 from pgq.get_consumer_info($1) where consumer_name = $2";
 /// Removes a plain consumer: queue, consumer.
 pub const UNREGISTER_PLAIN_CONSUMER: &str = "select pgq.unregister_consumer($1, $2)";
 /// Registers a plain consumer at a tick: queue, consumer, tick.
@@ -174,6 +189,11 @@ pub const ALL: &[&str] = &[
     LOCAL_SHOW_MISSING,
     EXECUTE_START,
     EXECUTE_FINISH,
+    EXECUTE_TAKEN,
+    APPLIED_SCRIPTS,
+    PRESENT_MOMENT,
+    PENDING_FKEYS,
+    NEWEST_TICK,
     SCHEMAS,
     DATABASE_IDENTITY,
     SET_LOCK_TIMEOUT,
@@ -186,6 +206,7 @@ pub const ALL: &[&str] = &[
     KNOWS_REPLICA_ROLE,
     CAN_SET_REPLICA_ROLE,
     COPY_CONSUMERS,
+    CONSUMER,
     UNREGISTER_PLAIN_CONSUMER,
     REGISTER_PLAIN_CONSUMER_AT,
     REGISTERS_CAPTURE,

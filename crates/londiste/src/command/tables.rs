@@ -10,6 +10,7 @@ use super::listing::{Cell, Listing};
 use super::session::{Session, expect_args};
 use crate::apply::set;
 use crate::copy::Explainer;
+use crate::table::ADDED_AT;
 use crate::{BadRow, TableAttrs, TableRow};
 
 /// Shows the tables of this node, how far their copy has come, and their attributes.
@@ -146,12 +147,13 @@ impl Listed {
 
 /// Attributes in the notation of a Python dictionary, as the original prints them.
 fn attrs_cell(attrs: &TableAttrs) -> Cell {
-    let json = attrs.iter().map(|(k, v)| (k.to_owned(), Value::from(v))).collect::<Map<_, _>>();
-    if attrs.is_empty() {
+    // The mark is the worker's alone.
+    let shown = || attrs.iter().filter(|(k, _)| *k != ADDED_AT);
+    let json = shown().map(|(k, v)| (k.to_owned(), Value::from(v))).collect::<Map<_, _>>();
+    if json.is_empty() {
         return Cell::new("", Value::Object(json));
     }
-    let pairs: Vec<String> = attrs
-        .iter()
+    let pairs: Vec<String> = shown()
         .map(|(k, v)| format!("{}: {}", python_string(k), v.map_or_else(|| "None".to_owned(), python_string)))
         .collect();
     Cell::new(format!("{{{}}}", pairs.join(", ")), Value::Object(json))

@@ -105,9 +105,11 @@ pub async fn compare_table(
         );
     }
     let condition = pairing.condition.as_deref();
+    let (convert_there, convert_here) =
+        if query.knows_encodings() { conversions(source, target).await? } else { (None, None) };
     let (there, here) = (
-        query.statement(&pairing.source, &common, condition),
-        query.statement(&pairing.target, &common, condition),
+        query.statement(&pairing.source, &common, condition, convert_there),
+        query.statement(&pairing.target, &common, condition, convert_here),
     );
     let (source, target) =
         futures_util::future::join(ask(source, &there, query), ask(target, &here, query)).await;
@@ -117,6 +119,20 @@ pub async fn compare_table(
         target: target.map_err(|e| e.context(format!("querying {} on this node", pairing.table)))?,
         left_out,
     })
+}
+
+/// Into which encoding the source and this node put their rows before they are hashed.
+async fn conversions(
+    source: &Client,
+    target: &Client,
+) -> Result<(Option<&'static str>, Option<&'static str>)> {
+    let (there, here) = futures_util::future::try_join(encoding(source), encoding(target)).await?;
+    Ok((query::conversion(&there, &here), query::conversion(&here, &there)))
+}
+
+async fn encoding(client: &Client) -> Result<String> {
+    let row = client.query_typed_one("select pg_catalog.current_setting('server_encoding')", &[]).await?;
+    Ok(row.try_get(0)?)
 }
 
 async fn ask(client: &Client, sql: &str, query: &Query) -> Result<Side> {

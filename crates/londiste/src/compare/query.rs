@@ -11,6 +11,13 @@ const COUNT: &str = "select count(1) as cnt from only _TABLE_";
 /// not overflow.
 const CHECKSUM: &str = "select count(1) as cnt, sum(pg_catalog.hashtextextended(row(_COLS_)::text, 0)::numeric) as chksum from only _TABLE_";
 
+/// As [`CHECKSUM`], where the two sides write the same characters as different bytes: what is hashed is the row in an
+/// encoding that both can be put into. In hexadecimal digits, for a hash of `bytea` cannot be called before PostgreSQL 18
+/// (a digest like sha256 costs more than the digits do).
+const CONVERTED: &str = "select count(1) as cnt, sum(pg_catalog.hashtextextended(pg_catalog.encode(pg_catalog.convert_to(row(_COLS_)::text, '_ENCODING_'), 'hex'), 0)::numeric) as chksum from only _TABLE_";
+
+const SQL_ASCII: &str = "SQL_ASCII";
+
 const FORMAT: &str = "%(cnt)d rows, checksum=%(chksum)s";
 const COUNT_FORMAT: &str = "%(cnt)d rows";
 
@@ -18,7 +25,21 @@ const COUNT_FORMAT: &str = "%(cnt)d rows";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
     sql: String,
+    /// What to ask instead where bytes have to be converted; nothing for queries that are asked as they are.
+    converted: Option<&'static str>,
     format: String,
+}
+
+/// The encoding into which a server of encoding `ours` puts its rows before they are hashed; none where both sides hold
+/// the same characters as the same bytes. A database of `SQL_ASCII` holds what clients sent, which is UTF-8 with us, and
+/// cannot convert it.
+pub(super) fn conversion(ours: &str, theirs: &str) -> Option<&'static str> {
+    let held = |encoding| if encoding == SQL_ASCII { "UTF8" } else { encoding };
+    match ours {
+        _ if held(ours) == held(theirs) => None,
+        SQL_ASCII => Some(SQL_ASCII),
+        _ => Some("UTF8"),
+    }
 }
 
 impl Query {
@@ -28,15 +49,32 @@ impl Query {
             if count_only { (COUNT, COUNT_FORMAT) } else { (CHECKSUM, FORMAT) };
         Query {
             sql: sql.unwrap_or(default_sql).to_owned(),
+            converted: (sql.is_none() && !count_only).then_some(CONVERTED),
             format: format.unwrap_or(default_format).to_owned(),
         }
     }
 
-    /// The statement for one table: `_TABLE_` and `_COLS_` replaced, the condition added.
-    pub fn statement(&self, table: &TableShape, columns: &[String], condition: Option<&str>) -> String {
+    /// Whether the statement is another one where the encodings of the two servers differ. A query of `compare_sql` is
+    /// the operator's, and a count has no bytes.
+    pub(super) fn knows_encodings(&self) -> bool {
+        self.converted.is_some()
+    }
+
+    /// The statement for one table: `_TABLE_` and `_COLS_` replaced, the condition added. Rows are hashed in encoding
+    /// `convert`, or in the server's own.
+    pub fn statement(
+        &self,
+        table: &TableShape,
+        columns: &[String],
+        condition: Option<&str>,
+        convert: Option<&str>,
+    ) -> String {
         let list: Vec<String> = columns.iter().map(|name| quote::ident(name)).collect();
-        let only =
-            if table.partitioned { self.sql.replace("only _TABLE_", "_TABLE_") } else { self.sql.clone() };
+        let template = match (convert, self.converted) {
+            (Some(encoding), Some(converted)) => converted.replace("_ENCODING_", encoding),
+            _ => self.sql.clone(),
+        };
+        let only = if table.partitioned { template.replace("only _TABLE_", "_TABLE_") } else { template };
         let mut sql = only.replace("_TABLE_", &table.sql).replace("_COLS_", &list.join(", "));
         if let Some(condition) = condition {
             sql.push_str(" where ");
@@ -104,9 +142,34 @@ mod tests {
             &table,
             &["id".to_owned(), "a b".to_owned()],
             Some("id > 5"),
+            None,
         );
         assert!(sql.contains("\"a b\")::text") && sql.ends_with(" where id > 5"), "{sql}");
         let partitioned = TableShape::from_parts("public.t", 1, true, Vec::new(), Vec::new());
-        assert!(!Query::new(true, None, None).statement(&partitioned, &[], None).contains(" only "));
+        assert!(!Query::new(true, None, None).statement(&partitioned, &[], None, None).contains(" only "));
+    }
+
+    #[test]
+    fn bytes_are_converted_only_where_they_differ() {
+        assert_eq!((conversion("UTF8", "UTF8"), conversion("LATIN1", "LATIN1")), (None, None));
+        assert_eq!((conversion("UTF8", "SQL_ASCII"), conversion("SQL_ASCII", "UTF8")), (None, None));
+        assert_eq!(
+            (conversion("UTF8", "LATIN1"), conversion("LATIN1", "UTF8")),
+            (Some("UTF8"), Some("UTF8"))
+        );
+        assert_eq!(
+            (conversion("SQL_ASCII", "LATIN1"), conversion("LATIN1", "SQL_ASCII")),
+            (Some("SQL_ASCII"), Some("UTF8"))
+        );
+        let table = TableShape::from_parts("public.t", 1, false, Vec::new(), Vec::new());
+        let sql = |query: &Query, convert| query.statement(&table, &["_ENCODING_".to_owned()], None, convert);
+        let query = Query::new(false, None, None);
+        assert!(query.knows_encodings() && !sql(&query, None).contains("convert_to"));
+        let converted = sql(&query, Some("UTF8"));
+        assert!(converted.contains("row(\"_ENCODING_\")::text, 'UTF8')"), "{converted}");
+        for own in [Query::new(true, None, None), Query::new(false, Some("select 1 from _TABLE_"), None)] {
+            assert!(!own.knows_encodings());
+            assert_eq!(sql(&own, None), sql(&own, Some("UTF8")));
+        }
     }
 }

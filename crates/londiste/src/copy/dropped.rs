@@ -17,10 +17,12 @@ use crate::settings::Settings;
 
 const MARK: &str = "-- copy ";
 
+/// One session at a time per statement: of a worker that was killed the server may still be at it, or at its commit.
+const ALONE: &str = "select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended($1, 0))";
 /// In the same transaction as the statement itself. Key share lets other statements be struck out meanwhile, but not
-/// the table be removed.
-const HOLD: &str =
-    "select 1 from londiste.table_info where queue_name = $1 and table_name = $2 and local for key share";
+/// the table be removed. False: it is back already.
+const HOLD: &str = "select coalesce(pg_catalog.strpos(dropped_ddl, $3) > 0, false) from londiste.table_info \
+      where queue_name = $1 and table_name = $2 and local and merge_state in ('in-copy', 'catching-up') for key share";
 const STRIKE_OUT: &str = "update londiste.table_info \
         set dropped_ddl = nullif(pg_catalog.replace(dropped_ddl, $3, ''), '') \
       where queue_name = $1 and table_name = $2 and pg_catalog.strpos(dropped_ddl, $3) > 0";
@@ -184,16 +186,22 @@ async fn work(settings: &Settings, table: &str, parts: &Mutex<VecDeque<Part>>) -
 
 async fn restore(client: &Client, queue: &str, table: &str, part: &Part) -> Result<()> {
     let doing = |e: Error| e.context(format!("building again: {}", part.statement.sql));
-    client.batch_execute("begin").await?;
-    client.query_typed(HOLD, &[(&queue, Type::TEXT), (&table, Type::TEXT)]).await?;
-    client.batch_execute(&part.statement.sql).await.map_err(|e| doing(e.into()))?;
+    let gone = || {
+        doing(Error::new(ErrorKind::Transient, format!("table {table} was removed or reset meanwhile")))
+    };
     let params: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 3] =
         [(&queue, Type::TEXT), (&table, Type::TEXT), (&part.text, Type::TEXT)];
+    client.batch_execute("begin").await?;
+    client.query_typed(ALONE, &[(&part.text, Type::TEXT)]).await?;
+    let Some(row) = client.query_typed_opt(HOLD, &params).await? else { return Err(gone()) };
+    if !row.try_get::<_, bool>(0)? {
+        client.batch_execute("rollback").await?;
+        tracing::debug!(table, sql = part.statement.sql, "is back already");
+        return Ok(());
+    }
+    client.batch_execute(&part.statement.sql).await.map_err(|e| doing(e.into()))?;
     if client.execute_typed(STRIKE_OUT, &params).await? != 1 {
-        return Err(doing(Error::new(
-            ErrorKind::Transient,
-            format!("table {table} was removed or reset meanwhile"),
-        )));
+        return Err(gone());
     }
     client.batch_execute("commit").await?;
     tracing::debug!(table, sql = part.statement.sql, "built again");

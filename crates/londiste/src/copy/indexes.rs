@@ -10,14 +10,14 @@ use tokio_postgres::types::Type;
 
 use super::dropped::{Statement, Step};
 
-/// Ordinary indexes of a table with the constraint they implement, if any; with those that foreign keys need, or without.
+/// Ordinary indexes (not those of a partitioned table, which stand for one of each partition) of a table with the constraint they implement, if any; with those that foreign keys need, or without.
 const SIMPLE_INDEXES: &str = "select n.nspname::text, ic.relname::text, pg_catalog.pg_get_indexdef(i.indexrelid), \
             con.conname::text, con.contype::text, con.condeferrable, con.condeferred, i.indisunique \
        from pg_catalog.pg_index i \
        join pg_catalog.pg_class ic on ic.oid = i.indexrelid \
        join pg_catalog.pg_namespace n on n.oid = ic.relnamespace \
        left join pg_catalog.pg_constraint con on con.conindid = i.indexrelid and con.conrelid = i.indrelid \
-      where i.indrelid = $1 and i.indisvalid and i.indisready and i.indislive \
+      where i.indrelid = $1 and ic.relkind = 'i' and i.indisvalid and i.indisready and i.indislive \
         and not i.indisexclusion and not i.indisclustered and not i.indisreplident and not ic.relispartition \
         and ic.reltablespace = 0 \
         and (con.oid is null or (con.contype in ('p', 'u') and con.conislocal and con.coninhcount = 0)) \

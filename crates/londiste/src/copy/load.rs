@@ -50,8 +50,8 @@ pub struct Loaded {
 
 /// Drops every foreign key from or to the table; each is recorded in `londiste.pending_fkeys` by the same statement.
 ///
-/// Foreign keys come back when both tables are in step again. Each drop commits by itself: it locks the other table
-/// too, which must not last as long as a load.
+/// Foreign keys come back when both tables are in step again. So this is part of a transaction in which the table cannot be removed,
+/// or they would stay away. It locks the other tables too, which must not last as long as a load.
 ///
 /// # Errors
 /// [`ErrorKind::Transient`] when a table stayed locked for longer than `lock_timeout`.
@@ -60,20 +60,34 @@ pub async fn drop_fkeys(client: &Client, dest: &str, lock_timeout: Duration) -> 
     if keys.is_empty() {
         return Ok(());
     }
-    set_lock_timeout(client, "set", lock_timeout).await?;
-    let mut outcome = Ok(());
+    set_lock_timeout(client, "set local", lock_timeout).await?;
     for key in keys {
         let (table, name): (&str, &str) = (key.try_get(0)?, key.try_get(1)?);
-        let dropped = client.query_typed(DROP_FKEY, &[(&table, Type::TEXT), (&name, Type::TEXT)]).await;
-        if let Err(e) = dropped {
-            outcome = Err(Error::from(e).context(format!("dropping foreign key {name} of {table}")));
-            break;
-        }
+        client
+            .query_typed(DROP_FKEY, &[(&table, Type::TEXT), (&name, Type::TEXT)])
+            .await
+            .map_err(|e| Error::from(e).context(format!("dropping foreign key {name} of {table}")))?;
         tracing::info!(table, fkey = name, "foreign key dropped until both tables are in step");
     }
-    // Also after a failure: the session goes on, and replay must wait for locks.
-    set_lock_timeout(client, "set", Duration::ZERO).await?;
-    outcome
+    // What else is in the transaction waits for locks.
+    set_lock_timeout(client, "set local", Duration::ZERO).await
+}
+
+/// As [`drop_fkeys`], in a transaction of its own that keeps the table in its copy.
+///
+/// # Errors
+/// As there, and when the table was removed or is to be copied again. The connection must then be dropped.
+pub(super) async fn drop_fkeys_of_copy(
+    client: &Client,
+    queue: &str,
+    table: &str,
+    dest: &str,
+    lock_timeout: Duration,
+) -> Result<()> {
+    client.batch_execute("begin").await?;
+    ranges::hold(client, queue, table).await?;
+    drop_fkeys(client, dest, lock_timeout).await?;
+    Ok(client.batch_execute("commit").await?)
 }
 
 async fn set_lock_timeout(client: &Client, command: &str, timeout: Duration) -> Result<()> {
@@ -104,7 +118,7 @@ pub async fn load(source: &Client, target: &Client, task: &Load<'_>) -> Result<L
         .await?
         .try_get(0)?;
 
-    drop_fkeys(target, dest, task.lock_timeout).await?;
+    drop_fkeys_of_copy(target, task.queue, &task.row.table_name, dest, task.lock_timeout).await?;
     target.batch_execute("begin").await?;
     target.batch_execute(session::AS_READ_LOCALLY).await?;
     lock(target, dest, task.lock_timeout).await?;

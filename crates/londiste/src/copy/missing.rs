@@ -36,7 +36,8 @@ fn ignored_by(queue: &str, args: &[u8]) -> Vec<String> {
     let lists = args.filter_map(|arg| arg.strip_prefix(b"ignore="));
     lists
         .flat_map(|list| list.split(|&b| b == b','))
-        .map(|n| String::from_utf8_lossy(n).into_owned())
+        // as capture reads it
+        .map(|n| String::from_utf8_lossy(n).trim_matches(' ').to_owned())
         .collect()
 }
 
@@ -49,10 +50,10 @@ pub fn refuse(row: &TableRow, columns: &Columns, there: &TableShape, ignored: &[
     let missing: Vec<String> = columns
         .only_source
         .iter()
-        .filter(|name| !ignored.contains(name) && !computed(name))
+        .filter(|name| !ignored.contains(name) && !computed(name) && !row.attrs.does_without(name))
         .map(|name| format!("\"{name}\""))
         .collect();
-    if missing.is_empty() || row.attrs.columns_differ() {
+    if missing.is_empty() {
         return Ok(());
     }
     Err(Error::state(format!(
@@ -69,7 +70,7 @@ mod tests {
 
     #[test]
     fn only_triggers_of_the_queue_tell_what_is_ignored() {
-        assert_eq!(ignored_by("q", b"q\0backup\0ignore=a,b c\0"), ["a", "b c"]);
+        assert_eq!(ignored_by("q", b"q\0backup\0ignore=a, b c \0"), ["a", "b c"]);
         assert_eq!(ignored_by("q", b"q\0pkey=ignore\0"), [""; 0]);
         assert_eq!(ignored_by("q", b"qq\0ignore=a\0"), [""; 0]);
         assert_eq!(ignored_by("q", b""), [""; 0]);

@@ -9,7 +9,7 @@ mod indexes;
 mod load;
 mod loaded;
 mod lock;
-mod missing;
+pub mod missing;
 mod position;
 mod ranges;
 mod source;

@@ -82,19 +82,58 @@ impl Replay<'_> {
             other => other,
         };
         match done {
-            Err(e) if self.role.may_succeed_deferred(&e) => {
-                if !session::roll_back(self.target).await {
-                    return Err(e);
-                }
-                tracing::info!(reason = e.chain(), "replaying the batch with constraints that are deferred");
-                let again = self.attempt(batch, tables, cache, How { sets: false, deferred: true }).await;
-                again.map_err(|later| {
-                    tracing::debug!(error = later.chain(), "that does not help");
-                    e
-                })
-            }
+            Err(e) if self.role.may_succeed_deferred(&e) => self.with_deferred(batch, tables, cache, e).await,
+            Err(e) if execute::ahead::may_help(&e) => self.with_values_ahead(batch, tables, cache, e).await,
             other => other,
         }
+    }
+
+    /// Once more, with constraints that are checked at the end; `error` stands if that does not help.
+    async fn with_deferred(
+        &self,
+        batch: &BatchInfo,
+        tables: &[TableRow],
+        cache: &mut Tables,
+        error: Error,
+    ) -> Result<Done> {
+        if !session::roll_back(self.target).await {
+            return Err(error);
+        }
+        tracing::info!(reason = error.chain(), "replaying the batch with constraints that are deferred");
+        let again = self.attempt(batch, tables, cache, How { sets: false, deferred: true }).await;
+        again.map_err(|later| {
+            tracing::debug!(error = later.chain(), "that does not help");
+            error
+        })
+    }
+
+    /// Once more, after scripts of the batch that add values to enumerated types; `error` stands if there are none.
+    async fn with_values_ahead(
+        &self,
+        batch: &BatchInfo,
+        tables: &[TableRow],
+        cache: &mut Tables,
+        error: Error,
+    ) -> Result<Done> {
+        if !session::roll_back(self.target).await {
+            return Err(error);
+        }
+        let place = self.place(self.target, tables);
+        match execute::ahead::commit(&place, self.consumer, self.source, batch).await {
+            Ok(0) => Err(error.hint(execute::ahead::HINT)),
+            Ok(count) => {
+                tracing::info!(count, "scripts that add values to types have run ahead of their batch");
+                self.attempt(batch, tables, cache, How { sets: false, deferred: false }).await
+            }
+            Err(later) => {
+                tracing::debug!(error = later.chain(), "scripts cannot go ahead of their batch");
+                Err(error.hint(execute::ahead::HINT))
+            }
+        }
+    }
+
+    fn place<'p>(&'p self, client: &'p Client, tables: &'p [TableRow]) -> execute::Place<'p> {
+        execute::Place { client, queue: self.queue, role: self.role, tables }
     }
 
     async fn attempt(
@@ -175,8 +214,7 @@ impl Replay<'_> {
             ))
         };
         if event.ev_type() == Some("EXECUTE") {
-            let place = execute::Place { client, queue: self.queue, role: self.role, tables };
-            execute::execute(&place, event).await.map_err(about)?;
+            execute::execute(&self.place(client, tables), event).await.map_err(about)?;
             return Ok(Effect::Anything);
         }
         system::handle(client, self.queue, event, self.filters).await.map_err(about)

@@ -336,21 +336,25 @@ impl Worker {
             }
             let Step::Become(state) = sync::next(row.merge_state, Input::SlotFree) else { continue };
             let client = &*self.target()?.connection;
+            // Both or nothing: the keys of a table that was removed meanwhile would never come back.
+            client.batch_execute("begin").await?;
+            let queue = &self.settings.queue;
+            if !sync::move_state(client, queue, &candidate.table, row.merge_state, None, state).await? {
+                client.batch_execute("rollback").await?;
+                continue;
+            }
             // Replay of the other tables waits meanwhile, so not for long.
             match drop_fkeys(client, row.dest(), Duration::from_secs(1)).await {
                 Ok(()) => {}
-                Err(e) if e.kind() == ErrorKind::Transient => {
+                Err(e) if e.kind() == ErrorKind::Transient && session::roll_back(client).await => {
                     tracing::info!(table = candidate.table, reason = e.chain(), "the copy has to wait");
                     continue;
                 }
                 Err(e) => return Err(e),
             }
-            if sync::move_state(client, &self.settings.queue, &candidate.table, row.merge_state, None, state)
-                .await?
-            {
-                tracing::info!(table = candidate.table, %state, "table state");
-                begun += 1;
-            }
+            client.batch_execute("commit").await?;
+            tracing::info!(table = candidate.table, %state, "table state");
+            begun += 1;
         }
         Ok(begun > 0)
     }

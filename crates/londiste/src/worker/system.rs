@@ -6,7 +6,10 @@ use skytools::{Error, Result};
 use tokio_postgres::Client;
 use tokio_postgres::types::{ToSql, Type};
 
+use crate::command::mark::Mark;
+use crate::command::pending_fkeys;
 use crate::command::register_filter::Filter;
+use crate::table::{ADDED_AT, TableRow};
 
 /// Which names enter this node's lists.
 #[derive(Debug, Clone, Default)]
@@ -42,6 +45,30 @@ fn field<'e>(event: &'e Event, name: &str, value: Option<&'e str>) -> Result<&'e
 /// before or after it.
 pub(super) fn leaves_tables(event: &Event) -> bool {
     event.ev_type().is_some_and(|kind| kind.starts_with("pgq.") || kind == "londiste.update-seq")
+}
+
+async fn remove_table(client: &Client, queue: &str, event: &Event, table: &str) -> Result<Effect> {
+    let rows = TableRow::load_each(client, queue).await?;
+    let row = rows.into_iter().flatten().find(|t| t.local && t.table_name == table);
+    if let Some(row) = &row {
+        if let Some(mark) = row.attrs.get(ADDED_AT) {
+            let provider = cascade::load_node_info(client, queue).await?.and_then(|node| node.provider_node);
+            if mark.parse::<Mark>()?.covers(event, provider.as_deref()) {
+                tracing::info!(
+                    table,
+                    "the root removed the table before it was added here, and has added it again: it stays"
+                );
+                return Ok(Effect::None);
+            }
+        }
+        tracing::warn!(table, "the root has removed the table: it is not replicated here any more");
+    }
+    let sql = "select ret_code, ret_note from londiste.global_remove_table($1, $2)";
+    call(client, sql, &[(&queue, Type::TEXT), (&table, Type::TEXT)]).await?;
+    if let Some(row) = row {
+        pending_fkeys::warn(client, row.dest()).await?;
+    }
+    Ok(Effect::Tables)
 }
 
 /// Handles an event that is no row change and no EXECUTE, inside the batch's transaction on the target.
@@ -81,8 +108,7 @@ pub(super) async fn handle(client: &Client, queue: &str, event: &Event, filters:
         "londiste.remove-table" => {
             let table = data?;
             if filters.tables.admits(table) {
-                let sql = "select ret_code, ret_note from londiste.global_remove_table($1, $2)";
-                call(client, sql, &[(&queue, Type::TEXT), (&table, Type::TEXT)]).await?;
+                return remove_table(client, queue, event, table).await;
             }
             Ok(Effect::Tables)
         }

@@ -158,3 +158,76 @@ async fn quotes_and_sql_in_names_are_names() -> Result<()> {
     root.run(&["status"]).await?.says(&["it's \"q\"; drop table x;", "n'1\"; select (root)"]);
     Ok(())
 }
+
+#[tokio::test]
+async fn the_name_of_a_worker_belongs_to_one_node() -> Result<()> {
+    let (root, _leaf) = pair().await?;
+    root.sql("select pgq.register_consumer('q', 'plain')")?;
+    let provider = format!("--provider={}", root.db.connstr());
+    let root_before = root.traces()?;
+    // Two configurations copied from others.
+    let third = Node::new("w_leaf").await?;
+    let before = third.traces()?;
+    let create = ["create-leaf", "n3", third.db.connstr(), &provider];
+    third.run(&create).await?.fails(
+        1,
+        &[
+            "worker \"w_leaf\" of node \"n2\" reads queue \"q\" on node \"n1\" already",
+            "job_name of node \"n3\"",
+        ],
+    );
+    third.run(&[&create[..], &["--set", "job_name=plain"]].concat()).await?.fails(
+        1,
+        &[
+            "consumer \"plain\" reads queue \"q\" on node \"n1\"",
+            "job_name of node \"n3\"",
+            "unregister_consumer('q', 'plain')",
+        ],
+    );
+    assert_eq!(before, third.traces()?);
+    assert_eq!(root_before, root.traces()?);
+    // Half done under one name, finished under another: what the first had on the provider goes.
+    third
+        .run(&[&create[..], &["--set", "job_name=w_first", "--merge=nosuch"]].concat())
+        .await?
+        .fails(1, &["nosuch"]);
+    third.run(&[&create[..], &["--set", "job_name=w_third"]].concat()).await?.ok();
+    assert_eq!(
+        root.sql(
+            "select string_agg(consumer_name, ' ' order by consumer_name) from pgq.get_consumer_info('q')"
+        )?,
+        ".global_watermark .n2.watermark .n3.watermark plain w_leaf w_third"
+    );
+    Ok(())
+}
+
+/// A script that the provider has run is in the rows that the new leaf copies, and in its schema.
+#[tokio::test]
+async fn a_new_leaf_takes_scripts_of_the_past_as_applied() -> Result<()> {
+    let root = Node::new("w_root").await?;
+    root.run(&["create-root", "n1", root.db.connstr()]).await?.ok();
+    root.sql("create table a (id int primary key)")?;
+    let script = root.write("s 1.sql", "--*-- Need-Table: a\nalter table a add column c int;")?;
+    root.run(&["execute", &script]).await?.ok();
+    for _ in 0..2 {
+        root.sql("select pgq.force_tick('q')")?;
+        root.sql("select pgq.ticker('q')")?;
+    }
+    let leaf = Node::new("w_leaf").await?;
+    let provider = format!("--provider={}", root.db.connstr());
+    let create = ["create-leaf", "n2", leaf.db.connstr(), &provider];
+    // Half done; the next run begins where things are then.
+    leaf.run(&[&create[..], &["--merge=nosuch"]].concat()).await?.fails(1, &["nosuch"]);
+    let second = root.write("s2.sql", "alter table a add column d int;")?;
+    root.run(&["execute", &second]).await?.ok();
+    leaf.run(&create).await?.says(&["taken as applied", "the latest first: \"s2.sql\", \"s 1.sql\""]);
+    let scripts = "select string_agg(execute_file || execute_sql || execute_attrs, '|' order by execute_file) \
+                   from londiste.applied_execute";
+    assert_eq!(leaf.sql(scripts)?, root.sql(scripts)?);
+    // It reads what comes after the newest tick; the watermark stands where it stood.
+    let begins = leaf.sql("select last_tick_id from pgq_node.local_state")?;
+    assert_eq!(begins, root.sql("select last_tick from pgq.get_consumer_info('q', 'w_leaf')")?);
+    assert_eq!(begins, root.sql("select max(tick_id) from pgq.tick")?);
+    assert_eq!(root.sql("select last_tick from pgq.get_consumer_info('q', '.n2.watermark')")?, "1");
+    Ok(())
+}

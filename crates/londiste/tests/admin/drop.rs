@@ -73,6 +73,14 @@ async fn provider_is_changed_and_kept_on_refusal() -> Result<()> {
     root.run(&["change-provider", "--provider=n2"]).await?.fails(1, &["is the root"]);
     let state = "select provider_node || paused from pgq_node.local_state";
     assert_eq!(leaf.sql(state)?, "n1false");
+    branch.sql("select pgq.register_consumer('q', 'w_leaf')")?;
+    leaf.run(&["change-provider", "--provider=n3"])
+        .await?
+        .fails(1, &["consumer \"w_leaf\" reads queue \"q\" on node \"n3\" already", "job_name"]);
+    assert_eq!(leaf.sql(state)?, "n1false");
+    // Its own, left over from a change that did not end.
+    branch.sql("select pgq.unregister_consumer('q', 'w_leaf')")?;
+    branch.sql("select pgq_node.register_subscriber('q', 'n2', 'w_leaf', null)")?;
     let move_it = leaf.spawn(&["change-provider", "--provider=n3"])?;
     let moving = tokio::spawn(crate::nodes::outcome(move_it));
     // In place of the worker: it sees each change of its state.

@@ -41,6 +41,11 @@ async fn a_script_that_fails_leaves_nothing() -> Result<()> {
         ("fails.sql", "select 1/0", &["fails.sql", "division by zero", "nothing was changed"][..]),
         ("ends.sql", "create table b (); commit; create table c ()", &["ends.sql"]),
         ("key.sql", "--*-- Local-Tabel: a\nselect 1", &["key.sql", "Local-Tabel", "Local-Table"]),
+        (
+            "role.sql",
+            "set session_replication_role = default; insert into a values (2)",
+            &["role.sql", "session_replication_role at origin", "twice"],
+        ),
         ("part.sql", "--*-- Local-Table: a, nosuch\nselect 1", &["part.sql", "Local-Table: nosuch"]),
     ] {
         let bad = root.write(name, script)?;

@@ -142,11 +142,13 @@ impl Consumer {
 
     /// Calls `callback` with each batch and a transaction on the database `target`, until `shutdown` resolves.
     /// What the callback writes in the transaction happens exactly once: schema `pgq_ext` of the target
-    /// remembers the tick in it (`pgq_ext.set_last_tick`). Events cannot be put back here.
+    /// remembers the tick in it (`pgq_ext.set_last_tick`), under the names of the queue and the consumer. Events cannot be put back here.
+    ///
+    /// Register with [`Consumer::register_for`], which has the target forget a former consumer of these names.
     ///
     /// # Errors
     /// As [`Consumer::for_each_batch`]; [`Data`](skytools::ErrorKind::Data) when the target's tick is neither
-    /// before nor after the batch.
+    /// before nor after the batch, or is another source's.
     pub async fn for_each_batch_to<F>(
         &self,
         target: &ConnectString,

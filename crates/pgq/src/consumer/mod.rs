@@ -35,6 +35,13 @@
 //! * [`Consumer::for_each_batch_to`]: **exactly once** for what it does in another database, where schema
 //!   `pgq_ext` remembers the last tick in the same transaction.
 //!
+//! # What identifies a consumer
+//!
+//! In the queue's database, the queue's name and its own. In a target, these two as well: **queues of one name in several databases
+//! that feed one target need consumers of different names**. A target also remembers when its last tick was made, and by that refuses the
+//! batches of another source, or of a queue that was made anew, instead of taking them for done. [`Consumer::register_for`] begins
+//! anew: when it has registered the consumer, it has the target forget what was there under these names.
+//!
 //! # Errors, restarts, the end
 //!
 //! A lost connection, a server that restarts, a serialization failure: everything is dropped, the open batch stays
@@ -68,7 +75,8 @@ pub use stats::{BatchStats, ConsumerStats};
 pub use tracking::{Position, position};
 
 use crate::batch::BatchLimits;
-use crate::queue;
+use crate::{queue, sql};
+use tracking::Tracked;
 
 /// Whatever a callback fails with; `?` makes it from any error, `.into()` from a text.
 ///
@@ -103,8 +111,8 @@ pub enum Outcome {
 
 /// A consumer of one queue: what to read, and how.
 ///
-/// The consumer has to be registered on the queue once, with [`Consumer::register`]. Only one process may run
-/// under one name at a time.
+/// The consumer has to be registered on the queue once, with [`Consumer::register`] or [`Consumer::register_for`]. Only one process
+/// may run under one name at a time.
 #[derive(Debug, Clone)]
 pub struct Consumer {
     connect: ConnectString,
@@ -230,6 +238,45 @@ impl Consumer {
     /// Whatever the server reports; no connection.
     pub async fn unregister(&self) -> Result<bool> {
         Ok(queue::unregister_consumer(&*self.connect().await?, &self.queue, &self.name).await? > 0)
+    }
+
+    /// Registers a consumer that works in the database `target` ([`Consumer::for_each_batch_to`]); false when it is registered already.
+    ///
+    /// When it is new, the target forgets the position of a former consumer of that name, so that all batches from now on are worked on.
+    ///
+    /// # Errors
+    /// As [`Consumer::register`]; [`NotFound`](skytools::ErrorKind::NotFound) when the target has no schema `pgq_ext`. The
+    /// consumer is not registered then.
+    pub async fn register_for(&self, target: &ConnectString) -> Result<bool> {
+        let mut source = self.connect().await?;
+        let tx = source.transaction().await?;
+        let new = queue::register_consumer(&tx, &self.queue, &self.name).await?;
+        if new {
+            // Nobody sees the new consumer before its old position is gone; another call for it waits.
+            self.forget(target).await?;
+        }
+        tx.commit().await?;
+        Ok(new)
+    }
+
+    /// Removes the consumer from the queue, and its position from the database `target`; false when it was not registered.
+    ///
+    /// # Errors
+    /// As [`Consumer::unregister`] and [`Consumer::register_for`]; may be repeated.
+    pub async fn unregister_for(&self, target: &ConnectString) -> Result<bool> {
+        // First the queue: a consumer that is still registered must not find its last batch forgotten.
+        let was = self.unregister().await?;
+        self.forget(target).await?;
+        Ok(was)
+    }
+
+    /// All or nothing, in the target.
+    async fn forget(&self, target: &ConnectString) -> Result<()> {
+        let mut target = target.connect(&self.name).await?;
+        target.query_typed(sql::DURABLE, &[]).await?;
+        let tx = target.transaction().await?;
+        Tracked::new(&self.queue, &self.name).forget(&tx).await?;
+        Ok(tx.commit().await?)
     }
 
     async fn connect(&self) -> Result<Connection> {

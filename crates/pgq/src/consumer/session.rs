@@ -8,7 +8,8 @@ use skytools::{Error, Result};
 use tokio_postgres::{GenericClient, Transaction};
 
 use super::batch::Remains;
-use super::{Batch, BatchStats, CallbackError, CallbackResult, Consumer, Position, tracking};
+use super::tracking::Tracked;
+use super::{Batch, BatchStats, CallbackError, CallbackResult, Consumer, Position};
 use crate::batch::{self, BatchInfo};
 use crate::sql;
 use crate::tick::OnDemand;
@@ -165,8 +166,8 @@ impl Session {
         let started = Instant::now();
         let worker = open(&mut self.worker, target, &self.consumer.name).await?;
         let mut tx = worker.transaction().await?;
-        let (remains, skipped) = if tracking::check(&tx, &self.consumer.name, &info).await? == Position::Done
-        {
+        let tracked = Tracked::new(&self.consumer.queue, &self.consumer.name);
+        let (remains, skipped) = if tracked.check(&tx, &info).await? == Position::Done {
             tx.rollback().await?;
             (Remains { info, retries: Vec::new(), retry_whole: None, events: 0, started }, true)
         } else {
@@ -180,7 +181,7 @@ impl Session {
                 .map_err(|e| callback_error(&self.consumer, batch.info(), e))?;
             let remains = batch.into_remains();
             remains.refuse_retry()?;
-            tracking::store(&tx, name, remains.info.tick_id).await?;
+            tracked.store(&tx, &remains.info).await?;
             tx.commit().await?;
             (remains, false)
         };

@@ -3,23 +3,209 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use pgq::consumer::{Batch, CallbackResult};
+use pgq::consumer::{Batch, CallbackResult, Consumer, ConsumerStats};
 use pgq::queue;
 use skytools::ErrorKind;
 use skytools::db::ConnectString;
-use testkit::{PATIENCE, wait_for};
-use tokio_postgres::Transaction;
+use testkit::{PATIENCE, TestDb, wait_for};
+use tokio_postgres::{Client, Transaction};
 
 use crate::fixture::{CONSUMER, Fixture, QUEUE, Schema, on_both};
 
 on_both!(
     work_and_position_commit_together,
     a_lost_batch_rolls_the_work_back,
-    another_database_remembers_the_tick
+    another_database_remembers_the_tick,
+    a_tick_of_another_source_is_no_done_batch,
+    positions_of_earlier_versions_are_taken_over,
+    registering_anew_forgets_the_position
 );
 
 fn never() -> impl Future<Output = ()> {
     std::future::pending()
+}
+
+/// What a position's error says has to be run.
+async fn forget(target: &Client) -> Result<()> {
+    let tick = format!("tick of {QUEUE}");
+    target.execute("select pgq_ext.set_last_tick($1, $2, null)", &[&CONSUMER, &tick]).await?;
+    Ok(())
+}
+
+/// The position that the target has, without its time.
+async fn stored(target: &Client) -> Result<Option<i64>> {
+    let tick = format!("tick of {QUEUE}");
+    Ok(target.query_one("select pgq_ext.get_last_tick($1, $2)", &[&CONSUMER, &tick]).await?.try_get(0)?)
+}
+
+/// Counts the events of all batches that are there into the target's table `done`; returns what it came to.
+async fn count(consumer: &Consumer, target: &ConnectString) -> skytools::Result<ConsumerStats> {
+    let consumer = consumer.clone().until_idle(true);
+    consumer
+        .for_each_batch_to(target, never(), async |batch: &mut Batch, tx: &mut Transaction<'_>| {
+            while batch.next_event().await?.is_some() {
+                tx.execute("insert into done values (1)", &[]).await?;
+            }
+            Ok(())
+        })
+        .await
+}
+
+/// A target, and a table in it.
+async fn counting_target() -> Result<(TestDb, Client, ConnectString)> {
+    let db = testkit::database().await?;
+    let client = db.connect().await?;
+    client.batch_execute("create table done (n int)").await?;
+    let connect = ConnectString::parse(db.connstr())?;
+    Ok((db, client, connect))
+}
+
+async fn done(target: &Client) -> Result<i64> {
+    Ok(target.query_one("select count(*) from done", &[]).await?.try_get(0)?)
+}
+
+async fn a_tick_of_another_source_is_no_done_batch(schema: Schema) -> Result<()> {
+    let (_db, target, connect) = counting_target().await?;
+    let mut first = Fixture::new(schema).await?;
+    first.numbered(1).await?;
+    assert_eq!(count(&first.consumer()?, &connect).await?.events, 1);
+
+    // The same names in another database: its batch is 1 to 2, too.
+    let mut second = Fixture::new(schema).await?;
+    second.numbered(10).await?;
+    let error = count(&second.consumer()?, &connect).await.expect_err("another source");
+    assert_eq!(error.kind(), ErrorKind::Data, "{}", error.chain());
+    assert!(error.to_string().contains("lost its position"), "{error}");
+    assert!(error.hint_text().is_some_and(|h| h.contains("a consumer of another name")), "{error:?}");
+    assert_eq!(done(&target).await?, 1);
+    // A name of its own, and a queue of another name, have positions of their own.
+    let own = Consumer::new(second.connect_string()?, QUEUE, "of its own");
+    own.register_for(&connect).await?;
+    second.numbered(100).await?;
+    assert_eq!(count(&own, &connect).await?.events, 100);
+    queue::create_queue(&first.client, "other").await?;
+    let other = Consumer::new(first.connect_string()?, "other", CONSUMER);
+    assert!(other.register().await?);
+    pgq::producer::insert_event(&first.client, "other", &pgq::NewEvent::new("n", "1")).await?;
+    queue::force_tick(&first.client, "other").await?;
+    queue::ticker(&first.client, "other").await?.context("a tick")?;
+    assert_eq!(count(&other, &connect).await?.events, 1);
+    first.numbered(1000).await?;
+    assert_eq!(count(&first.consumer()?, &connect).await?.events, 1000);
+    assert_eq!(done(&target).await?, 1 + 100 + 1 + 1000);
+
+    // The queue was made anew: its ticks count from 1 again.
+    for _ in 0..2 {
+        queue::unregister_consumer(&first.client, QUEUE, CONSUMER).await?;
+        queue::drop_queue(&first.client, QUEUE, true).await?;
+        queue::create_queue(&first.client, QUEUE).await?;
+        queue::register_consumer(&first.client, QUEUE, CONSUMER).await?;
+        first.numbered(5).await?;
+        first.numbered(5).await?;
+        let error = count(&first.consumer()?, &connect).await.expect_err("a queue made anew");
+        assert!(error.to_string().contains("lost its position"), "{error}");
+    }
+    forget(&target).await?;
+    assert_eq!(count(&first.consumer()?, &connect).await?.events, 10);
+    Ok(())
+}
+
+async fn positions_of_earlier_versions_are_taken_over(schema: Schema) -> Result<()> {
+    let (_db, target, connect) = counting_target().await?;
+    let mut f = Fixture::new(schema).await?;
+    let unnamed = async |tick: i64| -> Result<()> {
+        target.execute("select pgq_ext.set_last_tick($1, $2)", &[&CONSUMER, &tick]).await?;
+        Ok(())
+    };
+    // The position fits: the batch after it is next.
+    f.numbered(1).await?;
+    unnamed(1).await?;
+    assert_eq!(count(&f.consumer()?, &connect).await?.events, 1);
+    let left: Option<i64> =
+        target.query_one("select pgq_ext.get_last_tick($1)", &[&CONSUMER]).await?.try_get(0)?;
+    assert_eq!((left, stored(&target).await?), (None, Some(2)));
+    // Another queue's is not touched from now on.
+    unnamed(77).await?;
+    f.numbered(1).await?;
+    assert_eq!(count(&f.consumer()?, &connect).await?.events, 1);
+    let left: Option<i64> =
+        target.query_one("select pgq_ext.get_last_tick($1)", &[&CONSUMER]).await?.try_get(0)?;
+    assert_eq!((left, stored(&target).await?), (Some(77), Some(3)));
+
+    // Whose the end of this batch is cannot be told: asked, and believed.
+    forget(&target).await?;
+    unnamed(4).await?;
+    f.numbered(1).await?;
+    let error = count(&f.consumer()?, &connect).await.expect_err("whose tick is it?");
+    assert_eq!(error.kind(), ErrorKind::Data, "{}", error.chain());
+    let hint = error.hint_text().context("a hint")?;
+    let told = hint.split('`').nth(1).context("a statement")?;
+    let wiped = "delete from pgq_ext.completed_tick where subconsumer_id like 'time of %'";
+    target.execute(wiped, &[]).await?;
+    target.batch_execute(told).await?;
+    let totals = count(&f.consumer()?, &connect).await?;
+    assert_eq!((totals.batches, totals.events), (1, 0), "{totals:?}");
+    let told = hint.split('`').nth(3).context("another statement")?;
+    target.batch_execute(told).await?;
+    assert_eq!(done(&target).await?, 2);
+
+    // An earlier version that is at work keeps this one away.
+    target.batch_execute("begin").await?;
+    target
+        .query(
+            "select pg_advisory_xact_lock(hashtextextended('pgq_ext.completed_tick ' || $1, 0))",
+            &[&CONSUMER],
+        )
+        .await?;
+    f.numbered(1).await?;
+    let mut session = f.consumer()?.session();
+    let waiting = f.consumer()?.until_idle(true).backoff(Duration::from_millis(1), Duration::from_millis(1));
+    assert!(session.next_batch().await?.is_some());
+    let (ended, freed) = tokio::join!(count(&waiting, &connect), async {
+        wait_for("this version to be refused", PATIENCE, || async {
+            Ok((waiting.stats().errors > 0).then_some(()))
+        })
+        .await?;
+        anyhow::Ok(target.batch_execute("rollback").await?)
+    });
+    freed?;
+    assert_eq!(ended?.events, 1);
+    Ok(())
+}
+
+async fn registering_anew_forgets_the_position(schema: Schema) -> Result<()> {
+    let (_db, target, connect) = counting_target().await?;
+    let mut f = Fixture::new(schema).await?;
+    let consumer = f.consumer()?;
+    assert!(!consumer.register_for(&connect).await?);
+    f.numbered(1).await?;
+    assert_eq!(count(&consumer, &connect).await?.events, 1);
+    assert!(!consumer.register_for(&connect).await?);
+    assert_eq!(stored(&target).await?, Some(2), "registered already: the position stays");
+
+    // The queue made anew, and registered for the target: nothing of it is taken for done.
+    queue::unregister_consumer(&f.client, QUEUE, CONSUMER).await?;
+    queue::drop_queue(&f.client, QUEUE, true).await?;
+    queue::create_queue(&f.client, QUEUE).await?;
+    target.execute("select pgq_ext.set_last_tick($1, 2)", &[&CONSUMER]).await?;
+    assert!(consumer.register_for(&connect).await?);
+    assert_eq!(stored(&target).await?, None);
+    f.numbered(10).await?;
+    assert_eq!(count(&consumer, &connect).await?.events, 11, "stats are those of both rounds");
+    assert_eq!(done(&target).await?, 11);
+
+    assert!(consumer.unregister_for(&connect).await?);
+    assert!(!consumer.unregister_for(&connect).await?);
+    let left: i64 = target.query_one("select count(*) from pgq_ext.completed_tick", &[]).await?.try_get(0)?;
+    assert_eq!(left, 0);
+
+    // Without schema pgq_ext nothing is registered.
+    let bare_db = testkit::empty_database().await?;
+    let bare = ConnectString::parse(bare_db.connstr())?;
+    let error = consumer.register_for(&bare).await.expect_err("no schema pgq_ext");
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{}", error.chain());
+    assert!(queue::consumer_info(&f.client, QUEUE, CONSUMER).await?.is_none());
+    Ok(())
 }
 
 async fn work_and_position_commit_together(schema: Schema) -> Result<()> {
@@ -122,7 +308,7 @@ async fn another_database_remembers_the_tick(schema: Schema) -> Result<()> {
         .batch_execute(&format!("alter database {} set synchronous_commit = off", target_db.name()))
         .await?;
     target.batch_execute("begin").await?;
-    assert!(target.query_one(pgq::sql::LOCK_LAST_TICK, &[&CONSUMER]).await?.get::<_, bool>(0));
+    assert!(target.query_one(pgq::sql::LOCK_LAST_TICK, &[&CONSUMER, &QUEUE]).await?.get::<_, bool>(0));
     f.numbered(1).await?;
     let flushed = async |batch: &mut Batch, tx: &mut Transaction<'_>| -> CallbackResult {
         while batch.next_event().await?.is_some() {}
@@ -149,7 +335,7 @@ async fn another_database_remembers_the_tick(schema: Schema) -> Result<()> {
     assert!(error.to_string().contains("lost its position"), "{error}");
 
     // A tick says that all is done, so nothing can be put back.
-    target.execute("update pgq_ext.completed_tick set last_tick_id = 2", &[]).await?;
+    forget(&target).await?;
     let retrying = async |batch: &mut Batch, _: &mut Transaction<'_>| {
         batch.retry_whole(Duration::ZERO);
         Ok(())

@@ -5,9 +5,11 @@ use skytools::{Error, Result};
 use tokio_postgres::types::Type;
 
 use super::{Args, Nodes, Planned, full_name};
+use crate::apply::TableShape;
 use crate::command::expansion::Candidates;
 use crate::command::session::{Session, split_name};
 use crate::command::sql;
+use crate::copy;
 
 /// A column of a table.
 struct Column {
@@ -76,7 +78,7 @@ async fn plan(
         None => None,
     };
     let mut definition = None;
-    let mut columns_differ = false;
+    let mut columns_differ = Vec::new();
     let local =
         columns(&nodes.local, &dest).await.map_err(|e| e.context(format!("looking for table {dest}")))?;
     let key_columns = match &local {
@@ -99,8 +101,9 @@ async fn plan(
             if args.create || args.create_full {
                 tracing::info!("Table {} already exist, not touching", shown(name, &dest));
             }
-            if let (Some(source), None) = (&source, &args.handler) {
-                columns_differ = compare_columns(name, &dest, source, local, args.force)?;
+            if let (Some(columns), None) = (&source, &args.handler) {
+                let ignored = ignored(session, nodes, source_dest).await?;
+                columns_differ = compare_columns(name, &dest, columns, &ignored, local, args.force)?;
             }
             local
         }
@@ -259,13 +262,29 @@ async fn columns(connection: &skytools::db::Connection, full: &str) -> Result<Op
     columns.collect::<Result<Vec<_>>>().map(Some)
 }
 
-/// Every column of the provider must exist here, and what exists only here must get along without a value. Returns whether columns of
-/// the provider are missing all the same.
-fn compare_columns(name: &str, dest: &str, source: &[Column], local: &[Column], force: bool) -> Result<bool> {
+/// Columns of the provider that events of the table do not carry.
+async fn ignored(session: &Session, nodes: &Nodes, source_dest: &str) -> Result<Vec<String>> {
+    let Some(source) = &nodes.source else { return Ok(Vec::new()) };
+    match TableShape::load(&*source.connection, source_dest).await? {
+        Some(shape) => copy::missing::ignored(&source.connection, session.queue(), &shape).await,
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Every column of the provider whose values are to come must exist here, and what exists only here must get along without a value.
+/// Returns the columns of the provider that are missing all the same.
+fn compare_columns(
+    name: &str,
+    dest: &str,
+    source: &[Column],
+    ignored: &[String],
+    local: &[Column],
+    force: bool,
+) -> Result<Vec<String>> {
     let lacks = |there: &[Column], column: &Column| !there.iter().any(|c| c.name == column.name);
     let quoted =
         |list: Vec<&Column>| list.iter().map(|c| format!("\"{}\"", c.name)).collect::<Vec<_>>().join(", ");
-    let absent: Vec<&Column> = source.iter().filter(|c| !c.generated && lacks(local, c)).collect();
+    let absent: Vec<&Column> = source.iter().filter(|c| !c.generated && !ignored.contains(&c.name) && lacks(local, c)).collect();
     let extra: Vec<&Column> = local.iter().filter(|c| lacks(source, c)).collect();
     let blocking: Vec<&Column> = extra.iter().filter(|c| c.required).copied().collect();
     let mut faults = Vec::new();
@@ -288,7 +307,7 @@ fn compare_columns(name: &str, dest: &str, source: &[Column], local: &[Column], 
     } else if !extra.is_empty() {
         tracing::warn!("Table {}: {} not on the provider", shown(name, dest), columns_are(&extra, &quoted));
     }
-    Ok(!absent.is_empty())
+    Ok(absent.iter().map(|c| c.name.clone()).collect())
 }
 
 /// Whether the trigger flags ask for inserts alone.
@@ -338,20 +357,24 @@ mod tests {
     #[test]
     fn column_sets() {
         let source = [column("id"), column("a")];
-        assert!(compare_columns("t", "t", &source, &[column("a"), column("id")], false).is_ok());
-        let error = compare_columns("t", "u", &source, &[column("id")], false).unwrap_err();
+        assert!(compare_columns("t", "t", &source, &[], &[column("a"), column("id")], false).is_ok());
+        let error = compare_columns("t", "u", &source, &[], &[column("id")], false).unwrap_err();
         assert_eq!(
             error.to_string(),
             "Table t(u): columns differ: the provider's column \"a\" is missing here"
         );
-        assert!(compare_columns("t", "t", &source, &[column("id")], true).is_ok());
+        assert!(compare_columns("t", "t", &source, &[], &[column("id")], true).is_ok());
+        let forced = compare_columns("t", "t", &source, &[], &[column("id")], true);
+        assert_eq!(forced.unwrap(), ["a"]);
+        let ignored = compare_columns("t", "t", &source, &["a".to_owned()], &[column("id")], false);
+        assert!(ignored.unwrap().is_empty());
         let more = [column("id"), column("a"), column("b"), column("c")];
-        assert!(compare_columns("t", "t", &source, &more, false).is_ok());
+        assert!(compare_columns("t", "t", &source, &[], &more, false).is_ok());
         let strict = [column("id"), column("a"), Column { required: true, ..column("b") }];
-        let error = compare_columns("t", "t", &source, &strict, false).unwrap_err();
+        let error = compare_columns("t", "t", &source, &[], &strict, false).unwrap_err();
         assert!(error.to_string().contains("column \"b\" is not on the provider"), "{error}");
         let generated = [column("id"), Column { generated: true, ..column("g") }];
-        assert!(compare_columns("t", "t", &generated, &[column("id")], false).is_ok());
+        assert!(compare_columns("t", "t", &generated, &[], &[column("id")], false).is_ok());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::Nodes;
 use crate::command::expansion::Candidates;
 use crate::command::register_filter::Filter;
 use crate::command::session::{Session, call, or_hint};
-use crate::command::{missing, sql};
+use crate::command::{missing, pending_fkeys, sql};
 
 /// On the root every table of the database that is not replicated yet; elsewhere every name of the provider's list
 /// that the configuration admits.
@@ -69,8 +69,13 @@ pub(super) async fn follow_source(session: &Session, nodes: &mut Nodes) -> Resul
     for table in &present {
         let name = &table.table_name;
         if !nodes.source_tables.iter().any(|t| t.table_name == *name) {
-            tracing::info!("Table {name} gone but exists on subscriber, removing");
+            if table.local {
+                tracing::warn!("Table {name}, which is replicated here, is gone on the provider, removing");
+            } else {
+                tracing::info!("Table {name} gone but exists on subscriber, removing");
+            }
             call(&tx, sql::GLOBAL_REMOVE_TABLE, &[(&queue, Type::TEXT), (name, Type::TEXT)]).await?.log();
+            pending_fkeys::warn(&tx, table.dest()).await?;
         }
     }
     tx.commit().await?;

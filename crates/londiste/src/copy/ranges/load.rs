@@ -15,7 +15,7 @@ use super::work::{Job, run};
 use crate::apply::TableShape;
 use crate::apply::session::{self, Role};
 use crate::copy::dropped::{Stored, rebuild};
-use crate::copy::load::{drop_fkeys, lock, warn_about};
+use crate::copy::load::{drop_fkeys_of_copy, lock, warn_about};
 use crate::copy::loaded::{loaded, reset_meanwhile};
 use crate::copy::{Columns, Progress, indexes, missing, source};
 use crate::settings::Settings;
@@ -213,7 +213,7 @@ async fn prepare(
 ) -> Result<std::result::Result<Prepared, String>> {
     let (queue, table) = (&task.settings.queue, &task.row.table_name);
     let dest = task.row.dest();
-    drop_fkeys(target, dest, task.settings.lock_timeout).await?;
+    drop_fkeys_of_copy(target, queue, table, dest, task.settings.lock_timeout).await?;
     target.batch_execute("begin").await?;
     store::hold(target, queue, table).await?;
     lock(target, dest, task.settings.lock_timeout).await?;

@@ -26,7 +26,7 @@ use tokio_postgres::types::Type;
 
 pub use explain::Explainer;
 pub use load::{RangeLoad, load};
-pub use store::{first_snapshot, forget};
+pub use store::{first_snapshot, forget, hold};
 
 use super::load::restore_stored_ddl;
 use crate::sync;

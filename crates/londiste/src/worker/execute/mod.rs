@@ -1,5 +1,6 @@
 //! EXECUTE events: SQL that was run on the root by `execute`, to be run here at the same place in the stream.
 
+pub(super) mod ahead;
 mod changed;
 mod settings;
 
