@@ -246,6 +246,80 @@ async fn a_restored_root_goes_on() -> Result<()> {
     assert_identical(&db, &pair.target_db().await?, &TABLES).await
 }
 
+/// Nobody repairs anything, and the new server comes past the transaction ids of the dump by itself.
+#[tokio::test]
+async fn what_was_written_before_a_server_had_caught_up_is_not_passed_over() -> Result<()> {
+    let burn = |cluster: &Cluster, count: i64| {
+        let sql = format!(
+            "do $$ begin for i in 1 .. {count} loop perform txid_current(); commit; end loop; end $$"
+        );
+        cluster.psql("postgres", &sql)
+    };
+    let old = testkit::own_cluster(|b| b.conf("fsync = off")).await?;
+    burn(&old, 5000)?;
+    let connstr = testkit::database_on(&old, "db")?;
+    let db = testkit::connect(&connstr).await?;
+    db.batch_execute(
+        "select pgq.create_queue('quiet'), pgq.register_consumer('quiet', 'c');
+         select pgq.insert_event('quiet', 't', 'd'), pgq.force_tick('quiet')",
+    )
+    .await?;
+    tick(&db, "quiet").await?;
+    fill(&db, &connstr).await?;
+    drop(db);
+    let dir = tempfile::tempdir()?;
+    let dump = dir.path().join("db.dump").display().to_string();
+    succeed(&old, "pg_dump", &["-Fc", "-f", &dump, "-d", &connstr]).await?;
+    let new = testkit::own_cluster(|b| b.conf("fsync = off")).await?;
+    for role in ["pgq_reader", "pgq_writer", "pgq_admin", "londiste_reader", "londiste_writer"] {
+        new.psql("postgres", &format!("create role {role}"))?;
+    }
+    new.create_database("db")?;
+    succeed(&new, "pg_restore", &["--exit-on-error", "-d", &new.connstr("db"), &dump]).await?;
+
+    let connstr = new.connstr("db");
+    let db = testkit::connect(&connstr).await?;
+    let number = async |sql: &str| anyhow::Ok(db.query_one(sql, &[]).await?.get::<_, i64>(0));
+    let ahead = "select max(txid_snapshot_xmax(tick_snapshot)) - txid_current() from pgq.tick";
+    write(&db, 31, 35).await?;
+    ensure!(number(ahead).await? > 0, "the new server was never behind");
+    // Every step 2 would look as if all consumers were past it, and the next rotations would empty all tables.
+    db.batch_execute(
+        "update pgq.queue set queue_switch_step1 = 1, queue_switch_step2 = 2 where queue_name = 'mail'",
+    )
+    .await?;
+    let refused = db.query("select pgq.maint_rotate_tables_step1('mail')", &[]).await;
+    ensure!(
+        refused.is_err_and(|e| format!("{e:?}").contains("maint failure")),
+        "rotated while it was behind"
+    );
+    burn(&new, number(ahead).await? + 100)?;
+    ensure!(number(ahead).await? < 0);
+
+    write(&db, 36, 40).await?;
+    let newest =
+        "select max(tick_id) from pgq.tick join pgq.queue on queue_id = tick_queue where queue_name = 'mail'";
+    let before = number(newest).await?;
+    db.batch_execute("select pgq.force_tick('mail'), pgq.force_tick('quiet'); select pgq.ticker()").await?;
+    let refused = db.query("select pgq.ticker('mail')", &[]).await;
+    ensure!(refused.is_err_and(|e| format!("{e:?}").contains("Invalid PgQ state")), "a tick was made");
+    ensure!(number("select pgq.tick_on_demand('mail')").await? == before);
+    db.batch_execute("update pgq.queue set queue_external_ticker = true where queue_name = 'mail'").await?;
+    let refused = db.query("select pgq.ticker('mail', 1000, now(), 1000000)", &[]).await;
+    ensure!(refused.is_err_and(|e| format!("{e:?}").contains("Invalid PgQ state")), "a tick was made");
+    db.batch_execute("update pgq.queue set queue_external_ticker = false where queue_name = 'mail'").await?;
+    ensure!(number(newest).await? == before, "a tick was made");
+
+    let (good, said) = verify(&connstr, &[]).await?;
+    ensure!(!good && said.contains("queue mail: was written by a server"), "{said}");
+    ensure!(!said.contains("queue quiet: was written by a server"), "nothing was written there: {said}");
+    let (good, said) = verify(&connstr, &["--repair"]).await?;
+    ensure!(good && said.contains("repaired: queue mail"), "{said}");
+    let (good, said) = verify(&connstr, &[]).await?;
+    ensure!(good, "{said}");
+    read_on(&db, (31, 40)).await
+}
+
 /// Parts of a database: what is not there is named.
 #[tokio::test]
 async fn parts_of_a_database() -> Result<()> {

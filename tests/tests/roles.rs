@@ -103,6 +103,7 @@ const TABLES: &[(&str, &str, &str, &str, &str)] = &[
     ("pgq.event_template pgq.event_1 pgq.event_1_0", "", "r", "", "arD"),
     ("pgq.retry_queue", "", "", "", "arwd"),
     ("pgq.apply_token", "", "", "", ""),
+    ("pgq.queue_server", "", "", "", "r"),
     (
         "pgq_node.node_location pgq_node.node_info pgq_node.local_state pgq_node.subscriber_info",
         "",

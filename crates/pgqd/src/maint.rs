@@ -93,7 +93,7 @@ async fn perform(
     };
     for _ in 0..MOST_REPEATS {
         tracing::debug!("{}: {statement}", db.shown());
-        match session.value(&sql::at_read_committed(&statement)).await {
+        match session.value(&sql::guarded(&statement)).await {
             Ok(Some(more)) if is_more(&more) => {}
             Ok(_) => return Ok(true),
             Err(error) if is_fatal(&error) => return Err(error),

@@ -36,7 +36,7 @@ pub(crate) async fn run(db: Database, mut usable: watch::Receiver<bool>) {
 async fn round(db: &Database) -> Result<()> {
     let session = db.connect().await?;
     loop {
-        let text = session.value(sql::RETRY).await?.unwrap_or_default();
+        let text = session.value(&sql::guarded(sql::RETRY)).await?.unwrap_or_default();
         let moved: u64 = text.parse().map_err(|e| {
             Error::new(ErrorKind::Data, format!("pgq.maint_retry_events returned {text:?}")).with_source(e)
         })?;

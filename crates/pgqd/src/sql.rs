@@ -31,16 +31,27 @@ pub(crate) const OLD_QUEUES: &str = "select queue_name from pgq.get_queue_info()
 pub(crate) const OLD_TABLES_TO_VACUUM: &str = "select pgq.maint_tables_to_vacuum()";
 
 /// Puts events whose time has come back into their queues; returns how many, 0 when none is left.
-pub(crate) const RETRY: &str =
-    "set transaction isolation level read committed; select pgq.maint_retry_events()";
+pub(crate) const RETRY: &str = "select pgq.maint_retry_events()";
 
 /// The advisory lock that makes ticks of several daemons on one database follow each other: ASCII of `pgqd`, 1.
-/// Advisory locks are per database, so it needs no database in its key. `pgq.tick_on_demand` takes the same one:
-/// `sql/pgq/functions/pgq.tick_on_demand.sql`.
+/// Advisory locks are per database, so it needs no database in its key. `pgq.ticker` and `pgq.tick_on_demand` of our
+/// database half take the same one, the original's tickers none.
 const TICK_LOCK: &str = "1885827428, 1";
+
+/// Who holds that lock: its transaction, and who that is in words. Without the right to see other sessions' state, less.
+pub(crate) const TICK_LOCK_HOLDER: &str =
+    "select l.virtualtransaction, case when l.pid is null then 'a prepared transaction' else
+       pg_catalog.format('pid %s (user \"%s\", application \"%s\"%s%s)', l.pid, a.usename, a.application_name,
+         ', ' || a.state, ', in its transaction since ' || pg_catalog.date_trunc('second', a.xact_start)) end
+    from pg_catalog.pg_locks l left join pg_catalog.pg_stat_activity a on a.pid = l.pid
+    where l.locktype = 'advisory' and l.classid = 1885827428 and l.objid = 1 and l.objsubid = 2 and l.granted
+      and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database())";
 
 /// How long a tick waits for a lock: a table locked by hand must not stop the ticks of all queues for long.
 const TICK_LOCK_TIMEOUT: &str = "1s";
+
+/// How long an operation of maintenance waits for a lock: a queue that is held must not keep the others from rotating.
+const LOCK_TIMEOUT: &str = "10s";
 
 /// A tick of all queues, or of one.
 ///
@@ -59,11 +70,15 @@ pub(crate) fn tick(queue: Option<&str>) -> String {
 
 /// An operation as it is sent: a function is one transaction with what is before it (see [`tick`]), a VACUUM takes nothing
 /// before it. A snapshot that is older than the locks which a rotation waits for does not show who has registered meanwhile.
-pub(crate) fn at_read_committed(operation: &str) -> String {
+pub(crate) fn guarded(operation: &str) -> String {
     if operation.starts_with("vacuum") {
         return operation.to_owned();
     }
-    format!("set transaction isolation level read committed; {operation}")
+    format!(
+        "set transaction isolation level read committed;
+        select pg_catalog.set_config('lock_timeout', '{LOCK_TIMEOUT}', true);
+        {operation}"
+    )
 }
 
 /// One operation of maintenance: a vacuum statement or a function call. `None` for a name that cannot be one.
@@ -90,8 +105,9 @@ mod tests {
         assert_eq!(made("pgq.f", Some("o'q")), "select pgq.f('o''q')");
         assert_eq!(made("pgq.f", None), "select pgq.f()");
         assert_eq!(made("a;drop.x", None), "select \"a;drop\".x()");
-        assert_eq!(at_read_committed("vacuum pgq.tick"), "vacuum pgq.tick");
-        assert!(at_read_committed("select pgq.f()").ends_with("read committed; select pgq.f()"));
+        assert_eq!(guarded("vacuum pgq.tick"), "vacuum pgq.tick");
+        assert!(guarded("select pgq.f()").starts_with("set transaction isolation level read committed;"));
+        assert!(guarded("select pgq.f()").ends_with(" select pgq.f()"));
         assert!(operation("", None).is_none());
         assert!(operation("vacuum", None).is_none());
     }

@@ -20,6 +20,9 @@ const ERROR_WAIT: Duration = Duration::from_secs(10);
 /// How long queues are ticked one by one before all together is tried again.
 const ONE_BY_ONE: Duration = Duration::from_secs(60);
 
+/// How long ticks have been refused by one holder of the lock before that is told.
+const BLOCKED: Duration = Duration::from_secs(5);
+
 /// How a session with the database ended, when nothing failed.
 enum End {
     /// There is no usable pgq here; look again later.
@@ -34,9 +37,10 @@ type VersionShown = Option<Option<String>>;
 /// Ticks a database for ever. `usable` turns true when pgq was found, which lets maintenance and retry begin.
 pub(crate) async fn run(db: Database, usable: watch::Sender<bool>) {
     let mut trouble = db.trouble("ticker");
+    let mut blocked = Blocked { trouble: db.trouble("ticker"), since: None, holder: None };
     let mut version_shown = VersionShown::default();
     loop {
-        match session(&db, &usable, &mut trouble, &mut version_shown).await {
+        match session(&db, &usable, &mut trouble, &mut blocked, &mut version_shown).await {
             Ok(End::Outdated) => {}
             Ok(End::NoPgq) => db.pause(|s| s.check_period).await,
             Err(error) => {
@@ -52,6 +56,7 @@ async fn session(
     db: &Database,
     usable: &watch::Sender<bool>,
     trouble: &mut Trouble,
+    blocked: &mut Blocked,
     version_shown: &mut VersionShown,
 ) -> Result<End> {
     let session = db.connect().await?;
@@ -78,7 +83,7 @@ async fn session(
     usable.send_replace(true);
     loop {
         match session.value(&sql::tick(None)).await {
-            Ok(done) => count(db, done),
+            Ok(done) => count(db, &session, done, blocked).await?,
             // Trouble with one queue, or with all: find out.
             Err(error) if is_about_a_queue(&error) => {
                 trouble.tell(&error);
@@ -106,12 +111,41 @@ async fn session(
     }
 }
 
-/// NULL means that another daemon was ticking at this moment, which is as good.
-fn count(db: &Database, done: Option<String>) {
-    match done {
-        Some(_) => db.shared.stats.tick(),
-        None => tracing::debug!("{}: another daemon ticks this database", db.shown()),
+/// Somebody else holds the lock under which ticks are made.
+struct Blocked {
+    trouble: Trouble,
+    /// Since when no tick of ours was possible.
+    since: Option<Instant>,
+    /// The transaction that held the lock at the last look.
+    holder: Option<String>,
+}
+
+/// NULL means that another daemon, or a consumer, was ticking at this moment, which is as good; but one that does not end
+/// its transaction keeps all queues from ticking.
+async fn count(db: &Database, session: &Session, done: Option<String>, blocked: &mut Blocked) -> Result<()> {
+    if done.is_some() {
+        db.shared.stats.tick();
+        blocked.since = None;
+        blocked.holder = None;
+        blocked.trouble.over();
+        return Ok(());
     }
+    tracing::debug!("{}: somebody else ticks this database", db.shown());
+    if blocked.since.get_or_insert_with(Instant::now).elapsed() < BLOCKED {
+        return Ok(());
+    }
+    let mut columns =
+        session.query(sql::TICK_LOCK_HOLDER).await?.pop().unwrap_or_default().into_iter().flatten();
+    let before = std::mem::replace(&mut blocked.holder, columns.next());
+    if let Some(who) = columns.next()
+        && before == blocked.holder
+    {
+        blocked.trouble.tell(&Error::new(
+            ErrorKind::Transient,
+            format!("no queue gets ticks while {who} keeps the lock of a tick: it called pgq.ticker or pgq.tick_on_demand in a transaction that is still open"),
+        ));
+    }
+    Ok(())
 }
 
 /// Whether the other queues may be fine: neither the connection nor the right to tick is the matter.

@@ -22,6 +22,7 @@ returns boolean as $$
 -- Asks nothing of a queue that has ticked here.  Otherwise such an event is told from those that were restored by the transaction which
 -- wrote its row: it came after the one that wrote the row of the tick.  The number alone does not tell: one that was
 -- drawn, and committed, between the look at the sequence and the snapshot of a tick is above tick_event_seq, too.
+-- A row has the lower half of an id.
 --
 -- Tables read:
 --      pgq.queue_server, pgq.tick, pgq.event_N_M
@@ -32,26 +33,27 @@ begin
     if exists (select 1 from pgq.queue_server s where s.queue_id = i_queue_id and s.server = pgq._server()) then
         return false;
     end if;
-    select pgq.quote_fqname(q.queue_data_pfx) as events, t.tick_snapshot, t.age,
+    select pgq.quote_fqname(q.queue_data_pfx) as events, t.tick_snapshot, t.born,
            -- a tick before the first event has 1, and so has that event
            case when t.tick_event_seq > 1 then t.tick_event_seq else 0 end as event_seq
       into _last
       from pgq.queue q
            join lateral (
-                select n.tick_snapshot, n.tick_event_seq, age(n.xmin) as age
+                select n.tick_snapshot, n.tick_event_seq, n.xmin as born
                   from pgq.tick n
                  where n.tick_queue = q.queue_id
                  order by n.tick_queue desc, n.tick_id desc
                  limit 1) t on true
      where q.queue_id = i_queue_id;
     -- the server was never behind: its row was written, or restored, by a transaction that the tick does not know
-    if not found or txid_snapshot_xmax(txid_current_snapshot()) - _last.age >= txid_snapshot_xmax(_last.tick_snapshot) then
+    if not found or txid_current() - ((txid_current() - _last.born::text::bigint) & 4294967295) >= txid_snapshot_xmax(_last.tick_snapshot) then
         return false;
     end if;
-    execute format('select exists (select 1 from %s where ev_txid < $1 and ev_id > $2 and age(xmin) < $3'
+    execute format('select exists (select 1 from %s where ev_txid < $1 and ev_id > $2 '
+                   ' and ((xmin::text::bigint - $3) & 4294967295) between 1 and 2147483647'
                    ' and txid_visible_in_snapshot(ev_txid, $4))', _last.events)
        into _found
-      using txid_snapshot_xmax(_last.tick_snapshot), _last.event_seq, _last.age, _last.tick_snapshot;
+      using txid_snapshot_xmax(_last.tick_snapshot), _last.event_seq, _last.born::text::bigint, _last.tick_snapshot;
     return _found;
 end;
 $$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;

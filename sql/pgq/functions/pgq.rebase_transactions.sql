@@ -51,7 +51,7 @@ declare
     _ticks bigint;
     _last_event bigint;
     _ahead boolean;
-    _young int4;
+    _born bigint;
     _seen_below bigint;
     _step1 bigint;
     _step2 bigint;
@@ -83,9 +83,9 @@ begin
         end if;
         -- a tick before the first event has 1, and so has that event
         select count(*), case when max(t.tick_event_seq) > 1 then max(t.tick_event_seq) else 0 end into _ticks, _last_event from pgq.tick t where t.tick_queue = _q.queue_id;
-        _young := null;
+        _born := null;
         if not _ahead then
-            select age(t.xmin) into _young from pgq.tick t where t.tick_queue = _q.queue_id order by t.tick_id desc limit 1;
+            select t.xmin::text::bigint into _born from pgq.tick t where t.tick_queue = _q.queue_id order by t.tick_id desc limit 1;
         end if;
         _limit := txid_snapshot_xmin(txid_current_snapshot());
         _base := _limit - _ticks - 3;
@@ -118,10 +118,10 @@ begin
             loop
                 execute format(
                     'update only %s set ev_txid = -$1 where ev_txid >= $2 and ev_txid > 0 and ev_txid < $3'
-                    ' and txid_visible_in_snapshot(ev_txid, $4) and not (ev_id > $5 and ev_txid < $6 and coalesce(age(xmin) < $7, true))',
+                    ' and txid_visible_in_snapshot(ev_txid, $4) and not (ev_id > $5 and ev_txid < $6 and coalesce(((xmin::text::bigint - $7) & 4294967295) between 1 and 2147483647, true))',
                     pgq.quote_fqname(_q.queue_data_pfx || '_' || _n::text))
                     using _base + _t.nr, _seen_below, txid_snapshot_xmax(_t.tick_snapshot), _t.tick_snapshot, _last_event,
-                          txid_snapshot_xmax(txid_current_snapshot()), _young;
+                          txid_snapshot_xmax(txid_current_snapshot()), _born;
                 _seen_below := txid_snapshot_xmin(_t.tick_snapshot);
             end loop;
             execute format('update only %s set ev_txid = case when ev_txid < 0 then -ev_txid else $1 end',

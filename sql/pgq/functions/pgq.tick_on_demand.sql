@@ -15,6 +15,7 @@ returns bigint as $$
 --      lock - pgq.queue, insert - pgq.tick
 declare
     _q record;
+    _newest record;
     _now txid_snapshot := txid_current_snapshot();
     _done bigint[];
     _waits boolean;
@@ -74,14 +75,23 @@ begin
     end if;
     -- The foreign key of the new row wants this lock, and would wait for a rotation while all other ticks wait for this call.
     perform 1 from pgq.queue q where q.queue_id = _q.queue_id for key share skip locked;
-    if not found
-       or exists (select 1 from pgq.tick t where t.tick_queue = _q.queue_id and t.tick_id > _q.tick_id)
-       or not pgq._settle_server(_q.queue_id)
-    then
+    if not found then
         return _q.tick_id;
     end if;
-    perform pgq._flush_tick();
+    -- as in pgq.ticker
     perform txid_current();
+    select t.tick_id,
+           txid_current() - ((txid_current() - t.xmin::text::bigint) & 4294967295) >= txid_snapshot_xmax(t.tick_snapshot)
+           and exists (select 1 from pgq.queue_server s where s.queue_id = t.tick_queue) as of_here
+      into _newest
+      from pgq.tick t
+     where t.tick_queue = _q.queue_id
+     order by t.tick_queue desc, t.tick_id desc
+     limit 1;
+    if _newest.tick_id is distinct from _q.tick_id or not _newest.of_here and not pgq._settle_server(_q.queue_id) then
+        return _newest.tick_id;
+    end if;
+    perform pgq._flush_tick();
     -- read before the snapshot of the tick is taken: see tick_event_seq
     _last_event := coalesce(pg_sequence_last_value(_q.event_seq), 1);
     insert into pgq.tick (tick_queue, tick_id, tick_event_seq)

@@ -54,6 +54,8 @@ returns bigint as $$
 declare
     _q record;
     _last record;
+    _newest bigint;
+    _of_here boolean := false;
     _gap interval;
     _lag interval;
     _new bigint;
@@ -120,7 +122,18 @@ begin
         if not pg_try_advisory_xact_lock(1885827428, 1) then
             return null;
         end if;
-        if exists (select 1 from pgq.tick t where t.tick_queue = _q.queue_id and t.tick_id > coalesce(_last.tick_id, 0)) then
+        -- an id of its own puts this transaction in order with the writers before the snapshot of the tick is taken
+        perform txid_current();
+        -- A row written by a transaction that its own snapshot does not know is no tick from beyond this server's ids.
+        select t.tick_id,
+               txid_current() - ((txid_current() - t.xmin::text::bigint) & 4294967295) >= txid_snapshot_xmax(t.tick_snapshot)
+               and exists (select 1 from pgq.queue_server s where s.queue_id = t.tick_queue) as of_here
+          into _newest, _of_here
+          from pgq.tick t
+         where t.tick_queue = _q.queue_id
+         order by t.tick_queue desc, t.tick_id desc
+         limit 1;
+        if _newest > coalesce(_last.tick_id, 0) then
             -- made between the look and the lock; from here on nobody else makes one
             return pgq.ticker(i_queue_name);
         end if;
@@ -135,11 +148,10 @@ begin
             delete from pgq.tick t where t.tick_queue = _q.queue_id and t.tick_id > coalesce(_last.tick_id, 0);
         end if;
     end if;
-    perform pgq._assert_same_server(_q.queue_id, i_queue_name);
-
-    -- an id of its own puts this transaction in order with the writers before the snapshot is taken
+    if _of_here is not true then
+        perform pgq._assert_same_server(_q.queue_id, i_queue_name);
+    end if;
     perform pgq._flush_tick();
-    perform txid_current();
     insert into pgq.tick (tick_queue, tick_id, tick_event_seq)
         values (_q.queue_id, nextval(_q.queue_tick_seq::regclass), _q.event_seq);
     return currval(_q.queue_tick_seq::regclass);

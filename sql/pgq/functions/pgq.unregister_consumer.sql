@@ -10,6 +10,10 @@ declare
     _s record;
     _sharing integer;
 begin
+    -- In the order in which registering locks them, the row of the consumer before its key: one waits for the other, instead of
+    -- each for the other.
+    perform 1 from pgq.consumer where co_name = x_consumer_name for update;
+
     -- Between calls a main consumer with subconsumers has only sub_last_tick set, a subconsumer both ticks or none.
     select k.sub_id, k.sub_queue, k.sub_consumer
       into _s
@@ -18,7 +22,7 @@ begin
            join pgq.consumer c on c.co_id = k.sub_consumer
      where q.queue_name = x_queue_name
        and c.co_name = x_consumer_name
-       for update of k, c;
+       for update of k;
     if not found then
         return 0;
     end if;

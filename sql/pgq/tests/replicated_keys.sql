@@ -18,7 +18,7 @@ do $$ begin assert keys() = '1 1', keys(); end $$;
 insert into pgq_ext.position_key (table_name, consumer_id, subconsumer_id) values ('completed_tick', 'd', '');
 insert into pgq_ext.completed_tick (consumer_id, subconsumer_id, last_tick_id) values ('d', '', 5);
 insert into pgq_node.node_location values ('n', 'x', 'dbname=x', false);
-insert into pgq_node.node_info (queue_name, node_type, node_name) values ('n', 'root', 'x');
+insert into pgq_node.node_info (queue_name, node_type, node_name, worker_name) values ('n', 'root', 'x', 'w');
 insert into pgq_node.local_state_key (queue_name, consumer_name) values ('n', 'e');
 insert into pgq_node.local_state (queue_name, consumer_name, provider_node, last_tick_id) values ('n', 'e', 'x', 1);
 -- the rows first, then those of the key, which are left out; an update that changes no key leaves it alone
@@ -33,7 +33,7 @@ create temp table place as select ctid as at from pgq.subscription_key where sub
 update pgq.subscription set sub_id = sub_id, sub_last_tick = 2 where sub_consumer = 78;
 do $$ begin
     assert keys() = '1 1,78 10', keys();
-    assert (select ctid = at from pgq.subscription_key, place where sub_consumer = 78), 'the key was written again';
+    assert (select k.ctid = at from pgq.subscription_key k, place where sub_consumer = 78), 'the key was written again';
     assert (select string_agg(consumer_name, ',' order by 1) = 'e,f,g' from pgq_node.local_state_key);
     assert (select string_agg(consumer_id, ',' order by 1) = 'c,f,g' from pgq_ext.position_key where table_name = 'completed_batch');
 end $$;

@@ -35,6 +35,7 @@ begin
         ('select * from pgq.queue, pgq.tick, pgq.subscription, pgq.consumer, pgq.event_1_state_seq', 'w r a nobody'),
         ('select * from pgq.retry_queue',                           'a'),
         ('select * from pgq.apply_token',                           ''),
+        ('select * from pgq.queue_server',                          'a'),
         ('select pgq.apply_token(''q'')',                           'a'),
         ('insert into pgq.trigger_plan (relid) values (1)',         ''),
         ('select pgq.ticker()',                                     'a'),

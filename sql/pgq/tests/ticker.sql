@@ -37,7 +37,7 @@ begin
     perform backdate('1 second');
     assert pgq.tick_on_demand('q') = _newest + 1, 'nothing waits';
     perform pgq.insert_event('q', 't', 'not yet');
-    update pgq.tick set tick_time = clock_timestamp() + '1 hour' where tick_id = _newest + 1 and tick_queue = 1;
+    update pgq.tick set tick_time = clock_timestamp() where tick_id = _newest + 1 and tick_queue = 1;
     assert pgq.tick_on_demand('q') = _newest + 1, 'the last tick is too young';
     update pgq.tick set tick_time = clock_timestamp() - '1 second'::interval where tick_id = _newest + 1 and tick_queue = 1;
     update pgq.queue set queue_ticker_paused = true where queue_name = 'q';
@@ -71,6 +71,27 @@ begin
 end $$;
 commit;
 
+-- a tick of a clock that was ahead
+update pgq.tick set tick_time = now() + '1 day'::interval where tick_queue = 1 and tick_id = (select max(tick_id) from pgq.tick where tick_queue = 1);
+do $$
+declare
+    _newest int8 := (select max(tick_id) from pgq.tick where tick_queue = 1);
+begin
+    assert pgq.ticker('q') = _newest + 1, 'nothing new, but who knows when';
+    update pgq.tick set tick_time = now() + '1 day'::interval where tick_queue = 1 and tick_id = _newest + 1;
+    perform pgq.insert_event('q', 't', 'ahead');
+    assert pgq.tick_on_demand('q') = _newest + 2, 'on demand';
+    assert pgq.ticker('q') is null, 'goes on as usual';
+end $$;
+
+-- a limit that is never reached
+select pgq.set_queue_config('q', 'ticker_max_count', '2000000000');
+do $$ begin
+    assert pgq.force_tick('q') is not null;
+    assert pgq.ticker('q') is not null, 'forced';
+end $$;
+select pgq.set_queue_config('q', 'ticker_max_count', '500');
+
 select pgq.create_queue('broken'), pgq.create_queue('z');
 do $$ begin
     execute 'drop sequence ' || (select queue_tick_seq from pgq.queue where queue_name = 'broken');
@@ -80,6 +101,17 @@ update pgq.tick set tick_time = tick_time - '1 hour'::interval;
 do $$ begin
     assert pgq.ticker() = 2, 'the other two tick';
 end $$;
+
+-- as long as none fails, all ticks together use up one id, and one for what is undone if one does
+create sequence pgq.event_3_tick_seq;
+select pgq.drop_queue('broken');
+select pgq.create_queue('many ' || n) from generate_series(1, 70) n;
+update pgq.tick set tick_time = tick_time - '1 hour'::interval;
+create table used (before int8);
+insert into used values (txid_current());
+do $$ begin assert pgq.ticker() = 72; end $$;
+do $$ begin assert txid_current() - (select before from used) = 3, txid_current() - (select before from used); end $$;
+select pgq.drop_queue('many ' || n) from generate_series(1, 70) n;
 
 -- a queue that sleeps consumes no transaction ids
 do $$

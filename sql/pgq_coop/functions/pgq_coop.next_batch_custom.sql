@@ -27,6 +27,17 @@ declare
     l_dead record;
     l_new record;
 begin
+    -- Registering locks the consumer, then its key; whoever holds the key already would wait the wrong way round.
+    perform 1
+       from pgq.queue q
+       join pgq.subscription_key k on k.sub_queue = q.queue_id
+       join pgq.consumer c on c.co_id = k.sub_consumer
+      where q.queue_name = i_queue_name
+        and c.co_name = i_consumer_name || '.' || i_subconsumer_name;
+    if not found then
+        perform pgq_coop.register_subconsumer(i_queue_name, i_consumer_name, i_subconsumer_name);
+    end if;
+
     loop
         -- the lock serialises siblings
         select k.sub_queue, k.sub_consumer, k.sub_id into l_main
@@ -47,6 +58,7 @@ begin
           cross join lateral pgq._subscription(l_main.sub_queue, c.co_id) s
          where c.co_name = i_consumer_name || '.' || i_subconsumer_name;
         exit when found;
+        -- the main consumer is missing, or somebody has removed one of the two since
         perform pgq_coop.register_subconsumer(i_queue_name, i_consumer_name, i_subconsumer_name);
     end loop;
     -- its position is its own

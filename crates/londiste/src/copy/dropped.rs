@@ -186,9 +186,8 @@ async fn work(settings: &Settings, table: &str, parts: &Mutex<VecDeque<Part>>) -
 
 async fn restore(client: &Client, queue: &str, table: &str, part: &Part) -> Result<()> {
     let doing = |e: Error| e.context(format!("building again: {}", part.statement.sql));
-    let gone = || {
-        doing(Error::new(ErrorKind::Transient, format!("table {table} was removed or reset meanwhile")))
-    };
+    let gone =
+        || doing(Error::new(ErrorKind::Transient, format!("table {table} was removed or reset meanwhile")));
     let params: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 3] =
         [(&queue, Type::TEXT), (&table, Type::TEXT), (&part.text, Type::TEXT)];
     client.batch_execute("begin").await?;

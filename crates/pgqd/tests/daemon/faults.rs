@@ -110,3 +110,46 @@ async fn a_queue_that_refuses_ticks_is_named_once_and_holds_up_no_other() -> Res
     ensure!(log.contains("skytools verify --repair"), "{log}");
     Ok(())
 }
+
+#[tokio::test]
+async fn who_keeps_all_queues_from_ticking_is_named() -> Result<()> {
+    let cluster = testkit::own_cluster(|b| b).await?;
+    testkit::database_on(&cluster, "db")?;
+    cluster.psql("db", "select pgq.create_queue('q')")?;
+    let mut daemon = Daemon::serving(&cluster)?;
+    is_ticked(&cluster, "db", "q").await?;
+    let holder = testkit::connect(&format!("{} application_name=stopped", cluster.connstr("db"))).await?;
+    // what pgq.tick_on_demand takes
+    holder.batch_execute("begin; select pg_advisory_xact_lock(1885827428, 1)").await?;
+    let pid: i32 = holder.query_one("select pg_backend_pid()", &[]).await?.get(0);
+    let told = format!(
+        "no queue gets ticks while pid {pid} (user \"postgres\", application \"stopped\", idle in transaction, in its transaction since "
+    );
+    daemon.says(&told).await?;
+    holder.batch_execute("commit").await?;
+    is_ticked(&cluster, "db", "q").await?;
+    daemon.says("[db]: ticker: works again").await?;
+    let log = daemon.process.output();
+    ensure!(log.matches("no queue gets ticks").count() == 1, "{log}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_queue_that_is_locked_keeps_no_other_from_rotating() -> Result<()> {
+    let cluster = testkit::own_cluster(|b| b).await?;
+    testkit::database_on(&cluster, "db")?;
+    cluster.psql(
+        "db",
+        "select pgq.create_queue('locked'), pgq.create_queue('other');
+         update pgq.queue set queue_rotation_period = '0'",
+    )?;
+    let holder = testkit::connect(&cluster.connstr("db")).await?;
+    holder.batch_execute("begin; select 1 from pgq.queue where queue_name = 'locked' for update").await?;
+    let mut daemon = Daemon::serving(&cluster)?;
+    testkit::wait_for("the other queue to rotate", testkit::PATIENCE, || async {
+        let rotated = "select queue_cur_table > 0 from pgq.queue where queue_name = 'other'";
+        Ok((cluster.psql("db", rotated)?.trim() == "t").then_some(()))
+    })
+    .await?;
+    daemon.says("[db]: maint: select pgq.maint_rotate_tables_step1('locked') failed").await
+}

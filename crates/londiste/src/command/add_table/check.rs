@@ -284,7 +284,8 @@ fn compare_columns(
     let lacks = |there: &[Column], column: &Column| !there.iter().any(|c| c.name == column.name);
     let quoted =
         |list: Vec<&Column>| list.iter().map(|c| format!("\"{}\"", c.name)).collect::<Vec<_>>().join(", ");
-    let absent: Vec<&Column> = source.iter().filter(|c| !c.generated && !ignored.contains(&c.name) && lacks(local, c)).collect();
+    let absent: Vec<&Column> =
+        source.iter().filter(|c| !c.generated && !ignored.contains(&c.name) && lacks(local, c)).collect();
     let extra: Vec<&Column> = local.iter().filter(|c| lacks(source, c)).collect();
     let blocking: Vec<&Column> = extra.iter().filter(|c| c.required).copied().collect();
     let mut faults = Vec::new();
