@@ -559,3 +559,46 @@ async fn indexes_of_a_partitioned_table_are_there_after_the_copy_of_a_large_plai
     ensure!(valid == 6, "{valid} valid indexes");
     worker.stop().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_from_before_the_table_was_added_does_not_undo_that() -> Result<()> {
+    let pair = Pair::new().await?;
+    pair.both("create table kept (id int primary key); create table lost (id int primary key)").await?;
+    for table in ["kept", "lost"] {
+        let sql = format!("select * from londiste.local_add_table('q', 'public.{table}')");
+        admin(&pair.on_root, &sql).await?;
+    }
+    // The event is on its way when the table is added here: the root has it again.
+    admin(&pair.on_root, "select * from londiste.local_remove_table('q', 'public.kept')").await?;
+    admin(&pair.on_root, "select * from londiste.local_add_table('q', 'public.kept')").await?;
+    let mark: String = pair
+        .on_root
+        .query_one(
+            "select pg_sequence_last_value('pgq.event_1_id_seq')::text || '/' || txid_current_snapshot()::text || '/root'",
+            &[],
+        )
+        .await?
+        .get(0);
+    for table in ["kept", "lost"] {
+        admin(&pair.on_leaf, &format!("select * from londiste.global_add_table('q', 'public.{table}')"))
+            .await?;
+        let sql = format!(
+            "select * from londiste.local_add_table('q', 'public.{table}', array['expect_sync'], 'added_at=' || replace(replace('{mark}', ':', '%3a'), '/', '%2f'))"
+        );
+        admin(&pair.on_leaf, &sql).await?;
+    }
+    // This one comes later.
+    admin(&pair.on_root, "select * from londiste.local_remove_table('q', 'public.lost')").await?;
+    pair.on_root.batch_execute("insert into kept values (1)").await?;
+    let worker = pair.worker("")?;
+    pair.until_caught_up().await?;
+    ensure!(pair.assert_same("kept").await? == 1);
+    ensure!(pair.state("public.kept").await? == "ok", "{}", pair.state("public.kept").await?);
+    let local: Option<bool> = pair
+        .on_leaf
+        .query_opt("select local from londiste.table_info where table_name = 'public.lost'", &[])
+        .await?
+        .map(|row| row.get(0));
+    ensure!(local != Some(true), "removed by the root, and still replicated");
+    worker.stop().await
+}
