@@ -4,7 +4,7 @@
 
 use anyhow::{Context, Result, ensure};
 use cluster::Cluster;
-use testkit::{PATIENCE, wait_for};
+use e2e::locks::until_blocked;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
@@ -34,17 +34,6 @@ async fn queues(cluster: &Cluster, name: &str) -> Result<(Db, Client)> {
         )
         .await?;
     Ok((db, admin))
-}
-
-/// Waits until a session waits for a lock.
-async fn blocked(admin: &Client, pid: i64) -> Result<()> {
-    wait_for("a session to wait for a lock", PATIENCE, || async {
-        let waits =
-            number(admin, &format!("select count(*) from pg_locks where pid = {pid} and not granted"))
-                .await?;
-        Ok((waits > 0).then_some(()))
-    })
-    .await
 }
 
 async fn tick(client: &Client) -> Result<()> {
@@ -88,13 +77,13 @@ async fn a_step_2_that_waited_notes_an_id_above_every_writer() -> Result<()> {
         let (locked, noted, played) = tokio::join!(
             locking.batch_execute(locker),
             async {
-                blocked(&admin, locking_pid).await?;
+                until_blocked(&admin, locking_pid).await?;
                 noting.batch_execute("select pgq.maint_rotate_tables_step2()").await?;
                 anyhow::Ok(())
             },
             async {
-                blocked(&admin, locking_pid).await?;
-                blocked(&admin, noting_pid).await?;
+                until_blocked(&admin, locking_pid).await?;
+                until_blocked(&admin, noting_pid).await?;
                 // a look that began earlier has seen the old row, and its id comes after that of step 2
                 writing.batch_execute("begin; select pgq.insert_event('q', 't', 'kept')").await?;
                 rotating.batch_execute("select pgq.maint_rotate_tables_step1('q'); commit").await?;
@@ -194,7 +183,7 @@ async fn who_registers_while_ticks_are_deleted_gets_none_of_them() -> Result<()>
             .await?;
         rotating.batch_execute("begin; select pgq.maint_rotate_tables_step1('q')").await?;
         let (registered, played) = tokio::join!(coming.batch_execute(&statement), async {
-            blocked(&admin, pid).await?;
+            until_blocked(&admin, pid).await?;
             rotating.batch_execute("commit").await?;
             anyhow::Ok(())
         });
@@ -232,7 +221,7 @@ async fn who_moves_back_keeps_its_tick() -> Result<()> {
     moving.batch_execute(&format!("begin; {back}")).await?;
     let (rotated, played) =
         tokio::join!(rotating.batch_execute("select pgq.maint_rotate_tables_step1('q')"), async {
-            blocked(&admin, pid).await?;
+            until_blocked(&admin, pid).await?;
             moving.batch_execute("commit").await?;
             anyhow::Ok(())
         });
@@ -260,7 +249,7 @@ async fn who_moves_back_keeps_its_tick() -> Result<()> {
     .await?;
     ensure!(gone == 1 && before > 1, "step 1 deleted nothing");
     let (moved, played) = tokio::join!(moving.batch_execute(&back), async {
-        blocked(&admin, pid).await?;
+        until_blocked(&admin, pid).await?;
         rotating.batch_execute("commit").await?;
         anyhow::Ok(())
     });

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use e2e::locks::until_blocked;
 use testkit::{PATIENCE, TestDb, wait_for};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
@@ -315,17 +316,6 @@ const WRITERS: [(&str, &str, &str); 6] = [
     ),
 ];
 
-/// Waits until a session waits for a lock.
-async fn blocked(admin: &Client, pid: i64) -> Result<()> {
-    wait_for("a session to wait for a lock", PATIENCE, || async {
-        let waits =
-            number(admin, &format!("select count(*) from pg_locks where pid = {pid} and not granted"))
-                .await?;
-        Ok((waits > 0).then_some(()))
-    })
-    .await
-}
-
 /// A root that hands its queue over, and a consumer that reads all of it.
 async fn root() -> Result<(Turn, TestDb, Client)> {
     let (turn, db, admin) = queue().await?;
@@ -370,7 +360,7 @@ async fn a_writer_that_read_open_before_a_takeover_cannot_write_behind_its_last_
                 // The writer finds the queue open and waits for the table, until the last tick is made.
                 taker.batch_execute("begin; lock table pgq.event_1 in exclusive mode").await?;
                 let (written, taken) = tokio::join!(writer.batch_execute(statement), async {
-                    blocked(&admin, pid).await?;
+                    until_blocked(&admin, pid).await?;
                     admin.batch_execute("select pgq_node.demote_root('q', 1, null)").await?;
                     taker.batch_execute("select pgq_node.demote_root('q', 2, null); commit").await?;
                     anyhow::Ok(())
@@ -397,7 +387,7 @@ async fn a_takeover_waits_for_whoever_wrote_before_it() -> Result<()> {
         let (taken, ended) = tokio::join!(
             taker.query_one("select last_tick from pgq_node.demote_root('q', 2, null)", &[]),
             async {
-                blocked(&admin, pid).await?;
+                until_blocked(&admin, pid).await?;
                 writer.batch_execute("commit").await?;
                 anyhow::Ok(())
             }

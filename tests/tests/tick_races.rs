@@ -4,7 +4,8 @@
 
 use anyhow::{Result, ensure};
 use cluster::Cluster;
-use testkit::{PATIENCE, wait_for};
+use e2e::locks::until_blocked;
+use testkit::PATIENCE;
 use tokio_postgres::Client;
 
 /// A new database with two queues, `p` and `q`, in which every call of the ticker makes a tick.
@@ -61,7 +62,7 @@ async fn ticks_and_a_rotation_never_wait_for_each_other() -> Result<()> {
     let cluster = testkit::own_cluster(|b| b.conf("fsync = off").conf("autovacuum = off")).await?;
     let (connstr, admin) = queues(&cluster, "db").await?;
     let (rotating, ticking) = (testkit::connect(&connstr).await?, testkit::connect(&connstr).await?);
-    let pid: i32 = rotating.query_one("select pg_backend_pid()", &[]).await?.get(0);
+    let pid = rotating.query_one("select pg_backend_pid()", &[]).await?.get::<_, i32>(0).into();
     let current = "select queue_cur_table from pgq.queue where queue_name = 'q'";
 
     // The rotation has its queue, a consumer asks for a tick, the rotation goes on.
@@ -81,11 +82,7 @@ async fn ticks_and_a_rotation_never_wait_for_each_other() -> Result<()> {
     ticking.batch_execute("begin; lock table pgq.tick in share row exclusive mode").await?;
     let (rotated, ticked) =
         tokio::join!(rotating.batch_execute("select pgq.maint_rotate_tables_step1('q')"), async {
-            wait_for("the rotation to wait", PATIENCE, || async {
-                let waits = format!("select count(*) from pg_locks where pid = {pid} and not granted");
-                Ok((at_once(&admin, &waits).await? > Some(0)).then_some(()))
-            })
-            .await?;
+            until_blocked(&admin, pid).await?;
             ensure!(at_once(&ticking, "pgq.ticker('q')").await?.is_some());
             Ok(ticking.batch_execute("commit").await?)
         });
@@ -96,11 +93,7 @@ async fn ticks_and_a_rotation_never_wait_for_each_other() -> Result<()> {
     // The same with a queue that is dropped.
     ticking.batch_execute("begin; lock table pgq.tick in share row exclusive mode").await?;
     let (dropped, ticked) = tokio::join!(rotating.batch_execute("select pgq.drop_queue('q', true)"), async {
-        wait_for("the end of the queue to wait", PATIENCE, || async {
-            let waits = format!("select count(*) from pg_locks where pid = {pid} and not granted");
-            Ok((at_once(&admin, &waits).await? > Some(0)).then_some(()))
-        })
-        .await?;
+        until_blocked(&admin, pid).await?;
         ensure!(at_once(&ticking, "pgq.ticker('q')").await?.is_some());
         Ok(ticking.batch_execute("commit").await?)
     });
