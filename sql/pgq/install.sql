@@ -4,6 +4,7 @@
 --
 -- Needs CREATE on the database, nothing more.  Running it again changes nothing; running it over
 -- an installation of SkyTools 3 (an extension or plain) adopts queues, consumers and triggers in place.
+\ir ../pinned_path.sql
 \ir structure/adopt.sql
 \ir ../release_extension.sql
 \ir structure/tables.sql
@@ -51,6 +52,7 @@
 \ir functions/pgq.get_consumer_info.sql
 \ir functions/pgq._flush_tick.sql
 \ir functions/pgq._server.sql
+\ir functions/pgq._newest_event.sql
 \ir functions/pgq.ticker.sql
 \ir functions/pgq.tick_on_demand.sql
 \ir functions/pgq.force_tick.sql
@@ -97,3 +99,4 @@
 \ir structure/queue_state.sql
 \ir structure/grants.sql
 \ir structure/capture_code.sql
+\ir ../own_path.sql

@@ -318,8 +318,8 @@ async fn an_original_without_c_is_taken_over() -> Result<()> {
     ensure!(!refused.status().is_some_and(|s| s.success()), "{}", refused.output());
     let said = refused.stderr();
     for part in [
-        "trigger lower on table odd",
-        "trigger behind on table odd",
+        "trigger lower on table public.odd",
+        "trigger behind on table public.odd",
         "written SKIP",
         "CREATE OR REPLACE TRIGGER",
     ] {

@@ -28,25 +28,36 @@ returns boolean as $$
 --      pgq.queue_server, pgq.tick, pgq.event_N_M
 declare
     _last record;
+    _born bigint;
     _found boolean;
 begin
     if exists (select 1 from pgq.queue_server s where s.queue_id = i_queue_id and s.server = pgq._server()) then
         return false;
     end if;
-    select pgq.quote_fqname(q.queue_data_pfx) as events, t.tick_snapshot, t.born,
+    select pgq.quote_fqname(q.queue_data_pfx) as events, t.tick_snapshot, t.born, t.born_before,
            -- a tick before the first event has 1, and so has that event
            case when t.tick_event_seq > 1 then t.tick_event_seq else 0 end as event_seq
       into _last
       from pgq.queue q
            join lateral (
-                select n.tick_snapshot, n.tick_event_seq, n.xmin as born
+                select n.tick_snapshot, n.tick_event_seq, n.xmin as born,
+                       (select p.xmin from pgq.tick p where p.tick_queue = q.queue_id and p.tick_id < n.tick_id
+                         order by p.tick_queue desc, p.tick_id desc limit 1) as born_before
                   from pgq.tick n
                  where n.tick_queue = q.queue_id
                  order by n.tick_queue desc, n.tick_id desc
                  limit 1) t on true
      where q.queue_id = i_queue_id;
-    -- the server was never behind: its row was written, or restored, by a transaction that the tick does not know
-    if not found or txid_current() - ((txid_current() - _last.born::text::bigint) & 4294967295) >= txid_snapshot_xmax(_last.tick_snapshot) then
+    if not found then
+        return false;
+    end if;
+    -- Restored when the server had come as far: nothing written since is seen by the tick.  Or never restored, as after pg_upgrade, which keeps
+    -- ids and changes the name of the server: a tick is made by a transaction that is open in its snapshot, which alone would leave
+    -- doubt; but ticks are made one by one, and restored all at once.
+    _born := txid_current() - ((txid_current() - _last.born::text::bigint) & 4294967295);
+    if _born >= txid_snapshot_xmax(_last.tick_snapshot)
+       or _born >= txid_snapshot_xmin(_last.tick_snapshot) and _last.born is distinct from _last.born_before
+    then
         return false;
     end if;
     execute format('select exists (select 1 from %s where ev_txid < $1 and ev_id > $2 '

@@ -15,7 +15,7 @@ returns text as $$
 --      text of a query with the columns ev_id, ev_time, ev_txid, ev_retry, ev_type, ev_data, ev_extra1..4,
 --      ending in " order by 1"; good until the next rotation
 -- Errors:
---      batch not found; could not construct sql for batch
+--      batch not found; could not construct sql for batch; row security is enabled on event table
 -- Tables read:
 --      pgq.subscription, pgq.tick
 declare
@@ -65,6 +65,12 @@ begin
             || quote_literal(_b.last_snapshot::text) || '::pg_catalog.txid_snapshot))';
     end if;
     for _table in select pgq.quote_fqname(t) from pgq.batch_event_tables(x_batch_id) t loop
+        if row_security_active(_table) then
+            -- the query would hide events from who runs it, and the batch would be finished without them
+            raise exception 'row security is enabled on event table %: role "%" would not see its events', _table, current_user
+                using errcode = 'insufficient_privilege',
+                      hint = format('Let the owner of pgq run: alter table %s disable row level security, no force row level security;', _table);
+        end if;
         _pieces := _pieces || (
             _columns || _table || ' ev where ev.ev_txid >= ' || _from::text
             || ' and ev.ev_txid <= ' || txid_snapshot_xmax(_b.next_snapshot)::text

@@ -53,4 +53,4 @@ begin
     end loop;
     return _count;
 end;
-$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set row_security = off;

@@ -1,7 +1,7 @@
 create or replace function pgq.maint_rotate_tables_step1(i_queue_name text)
 returns integer as $$
 -- Switches a queue to its next event table, when that is due and no reader or writer needs the table's old content.
--- docs/design/rotation.md has the rules and why they hold.
+-- docs/design/rotation.md has the rules and why they hold.  Under row security consumers would be hidden from it: it fails there.
 --
 -- Returns:
 --      0
@@ -96,7 +96,7 @@ begin
        and pg_catalog.txid_snapshot_xmin(tick_snapshot) < _q.queue_switch_step2;
     return 0;
 end;
-$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp;
+$$ language plpgsql set search_path = pg_catalog, pgq, pg_temp set row_security = off;
 
 create or replace function pgq.maint_rotate_tables_step2()
 returns integer as $$

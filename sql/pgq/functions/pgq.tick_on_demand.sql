@@ -26,6 +26,7 @@ begin
            q.queue_data_pfx || '_' || q.queue_cur_table as event_table,
            not q.queue_external_ticker and not q.queue_ticker_paused as ticks,
            coalesce(pg_sequence_last_value(q.queue_event_seq::regclass), 1) > t.tick_event_seq as drawn,
+           coalesce(pg_sequence_last_value(q.queue_event_seq::regclass), 1) < t.tick_event_seq as set_back,
            t.tick_id, t.tick_time, t.tick_snapshot
       into _q
       from pgq.queue q
@@ -44,6 +45,7 @@ begin
        or clock_timestamp() between _q.tick_time and _q.tick_time + '5 ms'
        or current_setting('transaction_isolation') not in ('read committed', 'read uncommitted')
        -- the ticker says what is wrong
+       or _q.set_back
        or txid_snapshot_xmax(_q.tick_snapshot) > txid_snapshot_xmax(_now) then
         return _q.tick_id;
     end if;
@@ -73,6 +75,13 @@ begin
     if not pg_try_advisory_xact_lock(1885827428, 1) then
         return _q.tick_id;
     end if;
+    -- The table of ticks comes before that of queues for all that lock both.
+    begin
+        lock table pgq.tick in row exclusive mode nowait;
+    exception
+        when lock_not_available then
+            return _q.tick_id;
+    end;
     -- The foreign key of the new row wants this lock, and would wait for a rotation while all other ticks wait for this call.
     perform 1 from pgq.queue q where q.queue_id = _q.queue_id for key share skip locked;
     if not found then

@@ -47,7 +47,8 @@ returns bigint as $$
 --      tick id, null when no tick was due, or somebody else is making ticks
 -- Errors:
 --      no such queue; This queue has external tick source.; Ticker has been paused for this queue;
---      Invalid PgQ state: the last tick is in the future, as after restoring a dump into another cluster, or was;
+--      Invalid PgQ state: the last tick is in the future, as after restoring a dump into another cluster, or was; the
+--      event sequence was set back;
 --      serialization_failure: another tick was made since the snapshot of this transaction
 -- Tables directly manipulated:
 --      insert - pgq.tick
@@ -62,7 +63,7 @@ declare
 begin
     -- The event number is read before the snapshot of the tick is taken: see tick_event_seq.  seq_getval plans a query
     -- at each call; only a sequence that was never used needs it.
-    select q.queue_id, q.queue_tick_seq, q.queue_external_ticker, q.queue_ticker_paused,
+    select q.queue_id, q.queue_tick_seq, q.queue_event_seq, q.queue_external_ticker, q.queue_ticker_paused,
            q.queue_ticker_max_count, q.queue_ticker_max_lag, q.queue_ticker_idle_period,
            coalesce(pg_sequence_last_value(q.queue_event_seq::regclass), pgq.seq_getval(q.queue_event_seq)) as event_seq
       into _q
@@ -94,8 +95,12 @@ begin
 
         _lag := now() - _last.tick_time;
         _new := _q.event_seq - _last.tick_event_seq;
-        if _new < 0 then
-            raise warning 'Negative new_events?  old=% cur=%', _last.tick_event_seq, _q.event_seq;
+        -- asked again: the other may have been asked before the tick was made
+        if _new < 0 and coalesce(pg_sequence_last_value(_q.queue_event_seq::regclass), 0) < _last.tick_event_seq then
+            -- in one line, as in pgq._assert_same_server
+            raise exception 'Invalid PgQ state: sequence % of queue "%" is at %, but its last tick knows of event %: numbers come twice, and '
+                'consumers would see new events before older ones; run: skytools verify --repair, or: select pgq.seq_setval(%, %)',
+                _q.queue_event_seq, i_queue_name, _q.event_seq, _last.tick_event_seq, quote_literal(_q.queue_event_seq), _last.tick_event_seq;
         end if;
 
         if _last.tick_time > clock_timestamp() then

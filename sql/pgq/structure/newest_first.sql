@@ -72,15 +72,20 @@ begin
         create trigger subscription_key_trigger
             before insert or delete or update of sub_queue, sub_consumer, sub_id on pgq.subscription
             for each row execute function pgq._subscription_key_changed();
-        create trigger subscription_key_truncate_trigger
-            before truncate on pgq.subscription
-            for each statement execute function pgq._subscription_key_changed();
         alter table pgq.subscription enable always trigger subscription_key_trigger;
-        alter table pgq.subscription enable always trigger subscription_key_truncate_trigger;
 
         delete from pgq.subscription_key;
         insert into pgq.subscription_key (sub_queue, sub_consumer, sub_id)
             select s.sub_queue, s.sub_consumer, s.sub_id from pgq.subscription s;
+    end if;
+
+    if not exists (select 1 from pg_catalog.pg_trigger
+                    where tgrelid = 'pgq.subscription'::pg_catalog.regclass
+                      and tgname = 'subscription_key_truncate_trigger') then
+        create trigger subscription_key_truncate_trigger
+            before truncate on pgq.subscription
+            for each statement execute function pgq._subscription_key_changed();
+        alter table pgq.subscription enable always trigger subscription_key_truncate_trigger;
     end if;
 
     perform 1 from pg_catalog.pg_trigger

@@ -1,5 +1,5 @@
 -- Functions of an older installation that are not used any more are dropped.  What generated code still calls them is written anew by
--- capture_code.sql in the same transaction.
+-- capture_code.sql in the same transaction; it must know that there was something.
 do $obsolete$
 declare
     _f record;
@@ -39,6 +39,7 @@ begin
                    and not exists (select 1 from pg_catalog.pg_depend d where d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass and d.refobjid = p.oid))
     loop
         execute pg_catalog.format('drop function %s', _f.fn);
+        perform pg_catalog.set_config('skytools.dropped', 'on', false);
     end loop;
 end
 $obsolete$;

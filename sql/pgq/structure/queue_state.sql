@@ -36,10 +36,14 @@ begin
                   is distinct from
                   row (new.queue_name, new.queue_ntables, new.queue_per_tx_limit, new.queue_data_pfx, new.queue_event_seq))
             execute function pgq._queue_code_changed();
+        alter table pgq.queue enable always trigger queue_code_trigger;
+    end if;
+    if not exists (select 1 from pg_catalog.pg_trigger
+                    where tgrelid = 'pgq.queue'::pg_catalog.regclass
+                      and tgname = 'queue_code_delete_trigger') then
         create trigger queue_code_delete_trigger
             after delete on pgq.queue
             for each row execute function pgq._queue_code_changed();
-        alter table pgq.queue enable always trigger queue_code_trigger;
         alter table pgq.queue enable always trigger queue_code_delete_trigger;
     end if;
 

@@ -1,5 +1,21 @@
 -- Tables of PgQ.  Names, columns and their order are an interface: clients and dumps rely on them.
 
+-- Functions run with the rights of their owners, and use each other and the tables: two owners stop writes and ticks.  skytools install works as
+-- the owner; psql is told to.  Superusers among themselves have all rights.
+do $owner$
+declare
+    _owner name := (select r.rolname
+                      from pg_catalog.pg_namespace n join pg_catalog.pg_roles r on r.oid = n.nspowner
+                     where n.nspname = 'pgq' and not r.rolsuper);
+begin
+    if _owner <> current_user then
+        raise exception 'schema pgq belongs to role "%", and what role "%" makes in it would not', _owner, current_user
+            using errcode = 'object_not_in_prerequisite_state',
+                  hint = pg_catalog.format('Run it as that role (set role %I), or run: skytools install, which does.', _owner);
+    end if;
+end;
+$owner$;
+
 create schema if not exists pgq;
 
 -- Names of consumers, over all queues.

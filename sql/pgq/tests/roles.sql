@@ -108,3 +108,19 @@ begin
     reset role;
     assert not (select rolsuper from pg_roles where rolname = 'a');
 end $$;
+
+-- Row security would hide events from readers, and consumers from rotation: an error instead.
+select pgq.create_queue('rls'), pgq.register_consumer('rls', 'c'), pgq.insert_event('rls', 't', 'd'), pgq.force_tick('rls');
+select pgq.ticker('rls');
+select pgq.next_batch('rls', 'c') as batch \gset
+select may('r', 'select * from pgq.get_batch_events(' || :batch || ')') as read, format('alter table %s enable row level security', pgq.current_event_table('rls')) as hide \gset
+:hide;
+select :'read' = 't' and not may('r', 'select * from pgq.get_batch_events(' || :batch || ')')
+   and not may('r', 'select * from pgq.get_batch_cursor(' || :batch || ', ''x'', 1)')
+   and not may('r', 'select pgq.batch_event_sql(' || :batch || ')')
+   and (select count(*) from pgq.get_batch_events(:batch)) = 1 as ok \gset
+select :'ok' = 't' and may('a', 'select pgq.maint_rotate_tables_step1(''rls'')') as ok \gset
+update pgq.queue set queue_rotation_period = '0' where queue_name = 'rls';
+alter table pgq.subscription_key enable row level security;
+select :'ok' = 't' and not may('a', 'select pgq.maint_rotate_tables_step1(''rls'')') as ok \gset
+select 1 / (:'ok' = 't')::int as ok \gset

@@ -160,3 +160,25 @@ begin
     assert current_setting('synchronous_commit') = 'remote_write', 'what waits for more is left alone';
 end $$;
 reset synchronous_commit;
+
+-- an event sequence that was set back: numbers come twice, and consumers would have new events before older ones
+do $$
+declare
+    _newest int8 := (select max(tick_id) from pgq.tick where tick_queue = 1);
+    _last int8 := (select tick_event_seq from pgq.tick where tick_queue = 1 order by tick_id desc limit 1);
+    _told text;
+begin
+    perform setval('pgq.event_1_id_seq', 5);
+    update pgq.tick set tick_time = now() - '1 hour'::interval where tick_queue = 1;
+    assert pgq.tick_on_demand('q') = _newest;
+    begin
+        perform pgq.ticker('q');
+        raise 'ticked' using errcode = 'ZZ000';
+    exception when raise_exception then
+        _told := sqlerrm;
+    end;
+    assert _told like 'Invalid PgQ state: sequence pgq.event_1_id_seq of queue "q" is at 5, but its last tick knows of event ' || _last || ':%', _told;
+    execute substring(_told from 'or: (.*)$');
+    assert pgq.seq_getval('pgq.event_1_id_seq') = _last;
+    assert pgq.ticker('q') = _newest + 1;
+end $$;

@@ -90,7 +90,7 @@ pub fn script(modules: &[Module]) -> Result<String> {
     let names: Vec<&str> = modules.iter().map(|m| m.name()).collect();
     let mut text = format!(
         "-- SkyTools {}: {}. Installs or upgrades; running it again changes nothing.\n\
-         \\set ON_ERROR_STOP on\nbegin;\n{}\n\n",
+         \\set ON_ERROR_STOP on\nbegin isolation level read committed;\n{}\n\n",
         env!("CARGO_PKG_VERSION"),
         names.join(", "),
         super::installer::LOCK,

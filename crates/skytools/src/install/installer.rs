@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio_postgres::Transaction;
+use tokio_postgres::{IsolationLevel, Transaction};
 
+use super::owners::{self, Roles};
 use super::verify::{self, ModuleState, installed_version};
-use super::{Module, bundle};
+use super::{Module, bundle, mend};
 use crate::db::Connection;
 use crate::{Error, ErrorKind, Result};
 
@@ -156,12 +157,17 @@ async fn check_server(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
+/// A transaction that sees what those have committed whom it has waited for, whatever the database's default.
+pub(super) async fn read_committed(connection: &mut Connection) -> Result<Transaction<'_>> {
+    Ok(connection.build_transaction().isolation_level(IsolationLevel::ReadCommitted).start().await?)
+}
+
 async fn install_once(
     connection: &mut Connection,
     modules: &[Module],
     lock_timeout: Duration,
 ) -> Result<Vec<Outcome>> {
-    let transaction = connection.transaction().await?;
+    let mut transaction = read_committed(connection).await?;
     transaction
         .batch_execute("set local search_path = pg_catalog; set local client_min_messages = notice; set local standard_conforming_strings = on")
         .await?;
@@ -189,8 +195,9 @@ async fn install_once(
             Err(error) => return Err(error),
         };
         if !up_to_date {
-            check_rights(&transaction, *module).await?;
-            run(&transaction, *module).await?;
+            let roles = Roles::of(&transaction, *module).await?;
+            owners::settle(&transaction, *module, &roles).await?;
+            run(&transaction, *module, &roles).await?;
             changed = true;
         }
         let action = match (up_to_date, &version_before) {
@@ -205,8 +212,14 @@ async fn install_once(
         let mut state = state_after(&transaction, module).await?;
         if action != Action::Unchanged && !state.differences.is_empty() {
             // A later module may have made a role that an earlier one grants to: it grants when it runs again.
-            run(&transaction, module).await?;
+            let roles = Roles::of(&transaction, module).await?;
+            run(&transaction, module, &roles).await?;
             state = state_after(&transaction, module).await?;
+            if !state.differences.is_empty() {
+                roles.act_as_owner(&transaction).await?;
+                state = mend::mend(&mut transaction, module, state).await?;
+                roles.act_as_session(&transaction).await?;
+            }
         }
         done.push(Outcome { module: module.name().to_owned(), action, version_before, state });
     }
@@ -244,56 +257,33 @@ async fn may_create_roles(transaction: &Transaction<'_>) -> Result<bool> {
     Ok(row.try_get(0)?)
 }
 
-/// Schemas that exist must be ours, those that do not must be ours to create.
-async fn check_rights(transaction: &Transaction<'_>, module: Module) -> Result<()> {
-    let row = transaction
-        .query_one(
-            "select current_user::text, current_database()::text,
-                    pg_catalog.has_database_privilege(current_database(), 'create'),
-                    (select pg_catalog.pg_get_userbyid(n.nspowner)::text from pg_catalog.pg_namespace n
-                      where n.nspname = $1 and not pg_catalog.pg_has_role(n.nspowner, 'usage')),
-                    pg_catalog.to_regnamespace($1::text) is not null",
-            &[&module.name()],
-        )
-        .await?;
-    let (role, database, may_create): (String, String, bool) =
-        (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-    let (foreign_owner, exists): (Option<String>, bool) = (row.try_get(3)?, row.try_get(4)?);
-    if let Some(owner) = foreign_owner {
-        return Err(Error::new(
-            ErrorKind::Permission,
-            format!("cannot upgrade module {module} in database \"{database}\": schema {module} belongs to role \"{owner}\", and \"{role}\" is no member of it"),
-        )
-        .hint(format!("Connect as \"{owner}\" (user={owner} in the connect string).")));
-    }
-    if !exists && !may_create {
-        let quoted = (crate::quote::ident(&database), crate::quote::ident(&role));
-        return Err(Error::new(
-            ErrorKind::Permission,
-            format!("cannot install module {module}: role \"{role}\" may not create schemas in database \"{database}\""),
-        )
-        .hint(format!("Let the database's owner run: grant create on database {} to {};", quoted.0, quoted.1)));
-    }
-    Ok(())
-}
-
-/// Runs the files of a module one by one, so that an error names its file and line.
-async fn run(transaction: &Transaction<'_>, module: Module) -> Result<()> {
-    transaction.batch_execute("reset search_path").await?;
+/// Runs the files of a module as its owner, one by one, so that an error names its file and line.
+async fn run(transaction: &Transaction<'_>, module: Module, roles: &Roles) -> Result<()> {
+    let take_back = owners::lend_create(transaction, module, roles).await?;
     for file in bundle::files(module)? {
-        if let Err(error) = transaction.batch_execute(file.text).await {
-            let line = match error.as_db_error().and_then(|db| db.position()) {
-                Some(tokio_postgres::error::ErrorPosition::Original(position)) => {
-                    let before = file.text.chars().take(usize::try_from(*position).unwrap_or(0));
-                    format!(", line {}", before.filter(|c| *c == '\n').count() + 1)
-                }
-                _ => String::new(),
-            };
-            return Err(
-                Error::from(error).context(format!("installing module {module}: sql/{}{line}", file.path))
-            );
+        if owners::is_for_session(&file) {
+            roles.act_as_session(transaction).await?;
+        } else {
+            roles.act_as_owner(transaction).await?;
         }
+        run_file(transaction, module, file).await?;
+    }
+    roles.act_as_session(transaction).await?;
+    if let Some(statement) = take_back {
+        transaction.batch_execute(&statement).await?;
     }
     transaction.batch_execute("set local search_path = pg_catalog").await?;
     Ok(())
+}
+
+async fn run_file(transaction: &Transaction<'_>, module: Module, file: bundle::SqlFile) -> Result<()> {
+    let Err(error) = transaction.batch_execute(file.text).await else { return Ok(()) };
+    let line = match error.as_db_error().and_then(|db| db.position()) {
+        Some(tokio_postgres::error::ErrorPosition::Original(position)) => {
+            let before = file.text.chars().take(usize::try_from(*position).unwrap_or(0));
+            format!(", line {}", before.filter(|c| *c == '\n').count() + 1)
+        }
+        _ => String::new(),
+    };
+    Err(Error::from(error).context(format!("installing module {module}: sql/{}{line}", file.path)))
 }

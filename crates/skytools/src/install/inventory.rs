@@ -22,7 +22,9 @@ const GENERATED: &str = "'_[0-9]+(_[a-z0-9_]*)?$'";
 /// Those of the server.
 pub async fn read<C: GenericClient>(client: &C, schema: &str) -> Result<Inventory> {
     let mut inventory = Inventory::new();
-    for sql in [SCHEMA, FUNCTIONS, RELATIONS, COLUMNS, CONSTRAINTS, INDEXES, TRIGGERS, SEQUENCES, TYPES] {
+    for sql in
+        [SCHEMA, FUNCTIONS, RELATIONS, COLUMNS, CONSTRAINTS, INDEXES, TRIGGERS, RULES, SEQUENCES, TYPES]
+    {
         let sql = sql.replace("$GENERATED", GENERATED);
         let rows = client
             .query(sql.as_str(), &[&schema])
@@ -90,6 +92,9 @@ with r as (
      where n.nspname = $1 and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S', 'c') and c.relname !~ $GENERATED)
 select r.object, 'persistence', case r.relpersistence when 'u' then 'unlogged' when 't' then 'temporary' end from r
 union all
+select r.object, 'row security', case when r.relforcerowsecurity then 'enabled, for its owner too' when r.relrowsecurity then 'enabled' end from r
+ where r.relrowsecurity
+union all
 select r.object, 'grant to ' || case a.grantee when 0 then 'public' else pg_get_userbyid(a.grantee) end,
        string_agg(lower(a.privilege_type) || case when a.is_grantable then ' with grant option' else '' end,
                   ', ' order by a.privilege_type)
@@ -114,20 +119,28 @@ select format('%s %I.%I column %I', case c.relkind when 'r' then 'table' when 'p
         ('generated', nullif(a.attgenerated::text, ''))) v (aspect, value)
  where n.nspname = $1 and c.relkind in ('r', 'p', 'v', 'm', 'f', 'c') and c.relname !~ $GENERATED";
 
+/// The name of a constraint, or of an index, is told where it takes one to put it right. A foreign key whose triggers are disabled, as after a
+/// `pg_restore --disable-triggers` that was killed, guards nothing.
 const CONSTRAINTS: &str = "
 select format('%s %I.%I constraint %s', case c.relkind when 'r' then 'table' else 'partitioned table' end,
-              n.nspname, c.relname, pg_get_constraintdef(o.oid)),
-       'validated', o.convalidated::text
+              n.nspname, c.relname, regexp_replace(pg_get_constraintdef(o.oid), ' NOT VALID$', '')),
+       v.aspect, v.value
   from pg_constraint o
   join pg_class c on c.oid = o.conrelid
-  join pg_namespace n on n.oid = c.relnamespace
+  join pg_namespace n on n.oid = c.relnamespace,
+       lateral (values
+        ('validated', case when o.convalidated then 'true' else format('false: %I', o.conname) end),
+        ('enforced', case when o.contype <> 'f' then null
+                          when exists (select 1 from pg_trigger t where t.tgconstraint = o.oid and t.tgisinternal and t.tgenabled in ('D', 'R'))
+                          then format('false: %I', o.conname)
+                          else 'true' end)) v (aspect, value)
  where n.nspname = $1 and o.contype in ('p', 'u', 'c', 'x', 'f') and c.relname !~ $GENERATED";
 
 const INDEXES: &str = "
 select format('%s %I.%I %sindex %s', case c.relkind when 'r' then 'table' when 'm' then 'materialized view' else 'partitioned table' end,
               n.nspname, c.relname, case when i.indisunique then 'unique ' else '' end,
               substring(pg_get_indexdef(i.indexrelid) from ' USING (.*)$')),
-       'valid', i.indisvalid::text
+       'valid', case when i.indisvalid then 'true' else format('false: %s', i.indexrelid::regclass) end
   from pg_index i
   join pg_class c on c.oid = i.indrelid
   join pg_namespace n on n.oid = c.relnamespace
@@ -145,6 +158,13 @@ select format('table %I.%I trigger %I', n.nspname, c.relname, t.tgname), v.aspec
         ('enabled', case t.tgenabled when 'O' then 'yes' when 'D' then 'no' when 'A' then 'always' else 'on replica' end)
        ) v (aspect, value)
  where n.nspname = $1 and not t.tgisinternal and c.relname !~ $GENERATED";
+
+const RULES: &str = "
+select format('table %I.%I rule %I', n.nspname, c.relname, r.rulename), 'definition', pg_get_ruledef(r.oid)
+  from pg_rewrite r
+  join pg_class c on c.oid = r.ev_class
+  join pg_namespace n on n.oid = c.relnamespace
+ where n.nspname = $1 and c.relkind in ('r', 'p') and c.relname !~ $GENERATED";
 
 const SEQUENCES: &str = "
 select format('sequence %I.%I', n.nspname, c.relname), 'definition',

@@ -10,7 +10,9 @@ pub mod command;
 pub mod health;
 mod installer;
 mod inventory;
+mod mend;
 mod module;
+mod owners;
 mod uninstall;
 mod verify;
 

@@ -35,7 +35,7 @@ pub struct Removal {
 /// objects outside of our schemas depend on them; the message lists them all. With or without `force` when a
 /// module that is installed and not in the list needs one of the list.
 pub async fn uninstall(connection: &mut Connection, modules: &[Module], force: bool) -> Result<Removal> {
-    let transaction = connection.transaction().await?;
+    let transaction = installer::read_committed(connection).await?;
     transaction.batch_execute("set local search_path = pg_catalog").await?;
     transaction.batch_execute(installer::LOCK).await?;
     let installed = installed(&transaction).await?;

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::{GenericClient, IsolationLevel};
 
 use super::inventory::{self, Inventory};
-use super::{Module, bundle};
+use super::mend::{self, Part};
+use super::{Module, bundle, owners};
 use crate::db::Connection;
 use crate::{Error, ErrorKind, Result};
 
@@ -62,7 +63,7 @@ impl Manifest {
     }
 }
 
-const GRANT: &str = "grant to ";
+pub(super) const GRANT: &str = "grant to ";
 
 /// The version of an installed module: empty when its schema is there without a `version()` function, `None`
 /// when there is no schema.
@@ -89,17 +90,20 @@ pub(super) async fn installed_version<C: GenericClient>(
 }
 
 /// How an object differs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DifferenceKind {
     /// A fresh installation has it.
     Missing,
     /// It is there and not as in a fresh installation.
+    #[default]
     Different,
+    /// Somebody has put it on one of our tables, and it may swallow or change what is written there.
+    Added,
 }
 
 /// One difference from a fresh installation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Difference {
     /// The object, such as `function pgq.version()`.
     pub object: String,
@@ -114,6 +118,12 @@ pub struct Difference {
     /// As found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub found: Option<String>,
+    /// What only a person should do about it: an installation does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by_hand: Option<String>,
+    /// Why an installation could not put it right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// The state of one module.
@@ -175,10 +185,14 @@ pub(super) async fn state<C: GenericClient>(client: &C, module: Module) -> Resul
         .map(|row| row.try_get(0))
         .collect::<Result<_, _>>()?;
     let found = Manifest::of_database(client, module).await?;
-    let (differences, additions) = match &found {
+    let (mut differences, additions) = match &found {
         None => (Vec::new(), Vec::new()),
         Some(found) => compare(&fresh, found, &missing_roles),
     };
+    differences.extend(owners::differences(client, module, &fresh).await?);
+    for difference in &mut differences {
+        difference.by_hand = mend::by_hand(difference, &fresh);
+    }
     Ok(ModuleState {
         module: module.name().to_owned(),
         version: found.map(|f| f.version),
@@ -205,9 +219,7 @@ fn compare(fresh: &Manifest, found: &Manifest, missing_roles: &[String]) -> (Vec
             differences.push(Difference {
                 object: object.clone(),
                 kind: DifferenceKind::Missing,
-                aspect: None,
-                expected: None,
-                found: None,
+                ..Difference::default()
             });
             continue;
         };
@@ -225,17 +237,39 @@ fn compare(fresh: &Manifest, found: &Manifest, missing_roles: &[String]) -> (Vec
                     aspect: Some(aspect.clone()),
                     expected: want.cloned(),
                     found: have.cloned(),
+                    ..Difference::default()
                 });
             }
         }
     }
     let mut additions: Vec<String> = Vec::new();
-    for object in found.objects.keys() {
-        if !fresh.objects.contains_key(object) && !additions.iter().any(|a| is_part_of(object, a)) {
+    for (object, aspects) in &found.objects {
+        if in_the_way(object, aspects, fresh) {
+            differences.push(Difference {
+                object: object.clone(),
+                kind: DifferenceKind::Added,
+                found: aspects.get("definition").cloned(),
+                ..Difference::default()
+            });
+        } else if !fresh.objects.contains_key(object) && !additions.iter().any(|a| is_part_of(object, a)) {
             additions.push(object.clone());
         }
     }
     (differences, additions)
+}
+
+/// Rules, and triggers that fire before a row is written, may have it never written. Others that fire later do not.
+fn in_the_way(object: &str, aspects: &BTreeMap<String, String>, fresh: &Manifest) -> bool {
+    if fresh.objects.contains_key(object) {
+        return false;
+    }
+    let before = || aspects.get("definition").is_some_and(|d| d.contains(" BEFORE "));
+    let table = match mend::part(object) {
+        Some((table, Part::Rule(_))) => table,
+        Some((table, Part::Trigger(_))) if before() => table,
+        _ => return false,
+    };
+    fresh.objects.contains_key(table)
 }
 
 /// Whether `object` is a column, constraint, index or trigger of the table `whole`.

@@ -4,14 +4,16 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::{Target, block_on, print, print_json};
+use super::{Target, block_on, print, print_json, shown};
 use crate::Result;
-use crate::install::{Action, LOCK_TIMEOUT, Module, Outcome, install_within};
+use crate::install::{Action, Difference, LOCK_TIMEOUT, Module, Outcome, install_within};
 
 /// Install or upgrade the SQL modules in a database.
 ///
 /// Everything happens in one transaction: when it fails, or is interrupted, the database is as before. Running it
 /// again changes nothing. No superuser is needed; roles that cannot be created are named and granted to later.
+/// Whoever runs it, everything belongs to the owner of the schema. Damage is put right where nothing is lost by that; for what is left, the
+/// statement to run is printed, and the exit status is 1.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -43,7 +45,8 @@ impl Args {
             } else {
                 print(&report(&outcomes, &self.target.shown()))?;
             }
-            Ok(ExitCode::SUCCESS)
+            let clean = outcomes.iter().all(|o| o.state.differences.is_empty());
+            Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         })
     }
 }
@@ -83,11 +86,22 @@ fn report(outcomes: &[Outcome], target: &str) -> String {
         )
         .ok();
     }
-    let left: usize = outcomes.iter().map(|o| o.state.differences.len()).sum();
-    if left > 0 {
+    let left: Vec<&Difference> = outcomes.iter().flat_map(|o| &o.state.differences).collect();
+    for difference in &left {
+        writeln!(text, "not as in a fresh installation: {}", shown(difference)).ok();
+        if let Some(error) = &difference.error {
+            writeln!(text, "  error: {error}").ok();
+        }
+        if let Some(statement) = &difference.by_hand {
+            writeln!(text, "  by hand: {statement}").ok();
+        }
+    }
+    if !left.is_empty() {
         writeln!(
             text,
-            "note: {left} differences from a fresh installation remain.\nhint: see them with: skytools verify {target}"
+            "note: {} differences from a fresh installation remain; they are for you to decide.\n\
+             hint: run what stands behind \"by hand\", as the owner of the schema, then: skytools verify {target}",
+            left.len()
         )
         .ok();
     }

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use crate::db::{ConnectString, Connection};
+use crate::install::{Difference, DifferenceKind};
 use crate::{Error, ErrorKind, Result};
 
 pub mod install;
@@ -20,14 +21,31 @@ pub struct Target {
 }
 
 impl Target {
+    /// Operators and functions of PostgreSQL's own come first, and no others: these commands are often run by a superuser.
     async fn connect(&self) -> Result<Connection> {
-        ConnectString::parse(&self.db)?.connect("skytools").await
+        let connection = ConnectString::parse(&self.db)?.connect("skytools").await?;
+        connection.batch_execute("set search_path = pg_catalog, pg_temp").await?;
+        Ok(connection)
     }
 
     /// The argument as a hint may repeat it.
     fn shown(&self) -> String {
         let text = ConnectString::parse(&self.db).map_or_else(|_| "…".to_owned(), |c| c.to_string());
         format!("--db '{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+/// A difference in one line.
+fn shown(difference: &Difference) -> String {
+    let object = &difference.object;
+    let value = |v: &Option<String>| v.clone().unwrap_or_else(|| "none".to_owned());
+    match (difference.kind, &difference.aspect) {
+        (DifferenceKind::Different, Some(aspect)) => {
+            let (found, expected) = (value(&difference.found), value(&difference.expected));
+            format!("different: {object}: {aspect} is {found}, not {expected}")
+        }
+        (DifferenceKind::Added, _) => format!("in the way: {object}: {}", value(&difference.found)),
+        _ => format!("missing: {object}"),
     }
 }
 

@@ -5,14 +5,15 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::{Target, block_on, print, print_json};
+use super::{Target, block_on, print, print_json, shown};
 use crate::install::health::{self, Finding, Health, Repaired};
-use crate::install::{DifferenceKind, Module, ModuleState, verify};
+use crate::install::{Module, ModuleState, verify};
 use crate::{Error, Result};
 
 /// List differences of installed modules from a fresh installation, and damage of what they have generated.
 ///
-/// Compared with a fresh installation are the modules; what users added to our schemas is listed and is no difference. What was
+/// Compared with a fresh installation are the modules, with whom they belong to; what users added to our schemas is listed and is no
+/// difference, but for rules and triggers that may swallow what is written to our tables. What was
 /// made since (code generated for queues and captured tables, event tables, sequences, triggers) is compared with what
 /// would be made now: useful after a restore, an upgrade, or changes by hand. Exit status 1 when anything is found.
 #[derive(Debug, Clone, clap::Args)]
@@ -139,16 +140,9 @@ fn report_states(states: &[&ModuleState], target: &str) -> String {
             }
         }
         for difference in &state.differences {
-            let object = &difference.object;
-            match (difference.kind, &difference.aspect) {
-                (DifferenceKind::Different, Some(aspect)) => {
-                    let value = |v: &Option<String>| v.clone().unwrap_or_else(|| "none".to_owned());
-                    let (found, expected) = (value(&difference.found), value(&difference.expected));
-                    writeln!(text, "  different: {object}: {aspect} is {found}, not {expected}").ok();
-                }
-                _ => {
-                    writeln!(text, "  missing: {object}").ok();
-                }
+            writeln!(text, "  {}", shown(difference)).ok();
+            if let Some(statement) = &difference.by_hand {
+                writeln!(text, "    by hand: {statement}").ok();
             }
         }
         for addition in &state.additions {
@@ -158,7 +152,7 @@ fn report_states(states: &[&ModuleState], target: &str) -> String {
             writeln!(text, "  roles that do not exist on this server: {}", state.missing_roles.join(", "))
                 .ok();
         }
-        if !state.is_clean() {
+        if state.version.is_none() || state.differences.iter().any(|d| d.by_hand.is_none()) {
             damaged.push(state.module.as_str());
         }
     }

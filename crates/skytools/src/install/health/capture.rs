@@ -2,7 +2,7 @@
 
 use tokio_postgres::Transaction;
 
-use super::{Finding, findings};
+use super::{By, Finding, Repair, findings};
 use crate::install::Module;
 use crate::{Error, Result};
 
@@ -10,7 +10,7 @@ use crate::{Error, Result};
 pub(super) async fn check(transaction: &Transaction<'_>) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
     for sql in [TRIGGERS, GENERIC_KEYS, FOLLOWERS, TRUNCATE, UNREGISTERED] {
-        found.extend(findings(transaction, &filled(sql)).await?);
+        found.extend(findings(transaction, By::Session, &filled(sql)).await?);
     }
     found.extend(code(transaction).await?);
     Ok(found)
@@ -196,10 +196,9 @@ const CODE: &str = "
 with r as ($REGISTERED)
 select r.capture_id, format('table %I.%I, queue %I', r.rel_schema, r.rel_name, r.queue_name), r.rel,
        format('select pgq.refresh_capture(%L, %L)', r.queue_name, r.rel_schema || '.' || r.rel_name),
-       f.prosecdef, pg_get_userbyid(f.proowner)::text, pg_get_userbyid(o.relowner)::text, f.oid::regprocedure::text
+       f.prosecdef, f.oid::regprocedure::text
   from r
   join pg_proc f on f.oid = r.function
-  join pg_class o on o.oid = 'pgq.queue'::regclass
  where r.trigger is not null and r.queue_id is not null
  order by r.capture_id";
 
@@ -209,24 +208,15 @@ async fn code(transaction: &Transaction<'_>) -> Result<Vec<Finding>> {
     for row in transaction.query(&filled(CODE), &[]).await? {
         let (capture, object, table, repair): (i32, String, u32, String) =
             (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
-        let (definer, owner, pgq_owner, function): (bool, String, String, String) =
-            (row.try_get(4)?, row.try_get(5)?, row.try_get(6)?, row.try_get(7)?);
+        let (definer, function): (bool, String) = (row.try_get(4)?, row.try_get(5)?);
         let finding = |problem: String, remedy: String, repair: Option<String>| Finding {
             module: Module::Pgq.name().to_owned(),
             object: object.clone(),
             problem,
             remedy,
             repairable: repair.is_some(),
-            repair,
+            repair: repair.map(|statements| Repair { statements, by: By::Session }),
         };
-        if owner != pgq_owner {
-            found.push(finding(
-                format!("function {function} belongs to \"{owner}\", not to \"{pgq_owner}\", the owner of pgq: writes of others fail"),
-                format!("alter function {function} owner to {}", crate::quote::ident(&pgq_owner)),
-                None,
-            ));
-            continue;
-        }
         match same_code(transaction, capture, table).await {
             Ok(true) if definer => {}
             Ok(_) => found.push(finding(

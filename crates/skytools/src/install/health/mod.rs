@@ -6,6 +6,8 @@
 //! have decided (a disabled trigger), and what would touch events or tables of the user, is named with the command to run.
 
 mod capture;
+mod londiste;
+mod owners;
 mod queues;
 mod repair;
 mod transactions;
@@ -13,7 +15,7 @@ mod transactions;
 use serde::Serialize;
 use tokio_postgres::{GenericClient, Transaction};
 
-use super::verify::ModuleState;
+use super::verify::{Difference, ModuleState};
 use super::{DifferenceKind, Module};
 use crate::Result;
 use crate::db::Connection;
@@ -33,9 +35,25 @@ pub struct Finding {
     pub remedy: String,
     /// Whether [`repair`] does it.
     pub repairable: bool,
-    /// The statements.
+    /// How.
     #[serde(skip)]
-    repair: Option<String>,
+    repair: Option<Repair>,
+}
+
+/// Statements that repair something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Repair {
+    statements: String,
+    by: By,
+}
+
+/// Who runs the statements of a repair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// Who owns pgq, as new objects are to be its.
+    Owner,
+    /// The role of the connection: tables of users, and what belongs to others, are beyond the owner's rights.
+    Session,
 }
 
 /// What was looked at.
@@ -57,11 +75,14 @@ impl Health {
 
 /// Looks at everything that a module has generated; `state` is what comparing it with its manifest has shown.
 ///
-/// Only pgq generates anything; other modules are always in good health.
+/// Only pgq generates anything, and londiste has triggers made on tables; other modules are always in good health.
 ///
 /// # Errors
 /// Those of the server.
 pub async fn check(connection: &mut Connection, module: Module, state: &ModuleState) -> Result<Health> {
+    if state.version.is_some() && module == Module::Londiste {
+        return londiste::check(connection, state).await;
+    }
     if module != Module::Pgq || state.version.is_none() {
         return Ok(Health::default());
     }
@@ -72,7 +93,9 @@ pub async fn check(connection: &mut Connection, module: Module, state: &ModuleSt
     let transaction = connection.transaction().await?;
     // Estimates of catalog queries are far off: compiling them takes a hundred times as long as running them.
     transaction.batch_execute("set local search_path = pg_catalog; set local jit = off").await?;
-    let mut findings = transactions::check(&transaction).await?;
+    // First: the other repairs are made with the rights of the owner.
+    let mut findings = owners::check(&transaction).await?;
+    findings.extend(transactions::check(&transaction).await?);
     findings.extend(queues::check(&transaction).await?);
     findings.extend(capture::check(&transaction).await?);
     transaction.rollback().await?;
@@ -81,10 +104,13 @@ pub async fn check(connection: &mut Connection, module: Module, state: &ModuleSt
 
 /// Why generated objects cannot be looked at.
 async fn obstacle(connection: &Connection, state: &ModuleState) -> Result<Option<String>> {
+    let guards = |d: &Difference| {
+        [" constraint ", " index ", " unique index ", " trigger "].iter().any(|part| d.object.contains(part))
+    };
     let other_code = state
         .differences
         .iter()
-        .find(|d| d.kind == DifferenceKind::Missing || d.aspect.as_deref() == Some("body"));
+        .find(|d| d.kind == DifferenceKind::Missing && !guards(d) || d.aspect.as_deref() == Some("body"));
     if let Some(difference) = other_code {
         return Ok(Some(format!("the module itself differs ({}); install it first", difference.object)));
     }
@@ -107,10 +133,11 @@ async fn obstacle(connection: &Connection, state: &ModuleState) -> Result<Option
 }
 
 /// Runs a query for findings: object, problem, remedy, and the statements that repair it or null.
-async fn findings<C: GenericClient>(client: &C, sql: &str) -> Result<Vec<Finding>> {
+async fn findings<C: GenericClient>(client: &C, by: By, sql: &str) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
     for row in client.query(sql, &[]).await? {
         let repair: Option<String> = row.try_get(3)?;
+        let repair = repair.map(|statements| Repair { statements, by });
         found.push(Finding {
             module: Module::Pgq.name().to_owned(),
             object: row.try_get(0)?,

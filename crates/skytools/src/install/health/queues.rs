@@ -2,18 +2,18 @@
 
 use tokio_postgres::GenericClient;
 
-use super::{Finding, findings};
+use super::{By, Finding, findings};
 use crate::Result;
 
 /// Everything about queues.
 pub(super) async fn check<C: GenericClient>(client: &C) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
-    for sql in [PARTS, EVENT_TABLES, RIGHTS, SEQUENCES, KEYS, CODE, LEFT_OVER, MEMBERS] {
-        found.extend(findings(client, sql).await?);
+    for sql in [PARTS, EVENT_TABLES, RIGHTS, UNLOGGED, SEQUENCES, KEYS, CODE, LEFT_OVER, MEMBERS] {
+        found.extend(findings(client, By::Owner, sql).await?);
     }
     // A rotation between the snapshot of the query and the look at the sequence is no finding: it does not stay.
-    let first = findings(client, STATE).await?;
-    let second = if first.is_empty() { Vec::new() } else { findings(client, STATE).await? };
+    let first = findings(client, By::Owner, STATE).await?;
+    let second = if first.is_empty() { Vec::new() } else { findings(client, By::Owner, STATE).await? };
     found.extend(first.into_iter().filter(|f| second.contains(f)));
     Ok(found)
 }
@@ -65,6 +65,20 @@ select format('event table %s of queue %I', t.name, t.queue_name), f.problem, f.
      where not exists (select 1 from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
                         where i.indrelid = t.rel and i.indisvalid and i.indpred is null and a.attname = 'ev_txid')
     union all
+    -- the events of a foreign reader, or all, would be gone without an error
+    select 'has row security enabled: who is not its owner reads nothing',
+           format('alter table %s disable row level security, no force row level security', t.name), null
+      from pg_class c where c.oid = t.rel and c.relrowsecurity
+    union all
+    select format('has the rule %I: events may be lost', r.rulename), format('drop rule %I on %s', r.rulename, t.name), null
+      from pg_rewrite r where r.ev_class = t.rel
+    union all
+    select format('has the trigger %I, which may change or lose events', g.tgname), format('drop trigger %I on %s', g.tgname, t.name), null
+      from pg_trigger g where g.tgrelid = t.rel and not g.tgisinternal
+    union all
+    select 'is unlogged: a crash of the server empties it', format('alter table %s set logged', t.name), null
+      from pg_class c where c.oid = t.rel and c.relpersistence <> 'p'
+    union all
     select format('is no child of %s', t.queue_data_pfx), format('alter table %s inherit %s', t.name, t.queue_data_pfx), null
      where to_regclass(t.queue_data_pfx) is not null
        and not exists (select 1 from pg_inherits i where i.inhrelid = t.rel and i.inhparent = to_regclass(t.queue_data_pfx))
@@ -91,11 +105,25 @@ select format('queue %I', q.queue_name), 'roles lack rights on ' || string_agg(d
  group by q.queue_id, q.queue_name
  order by q.queue_id";
 
+/// Sequences that a crash of the server would set back.
+const UNLOGGED: &str = "
+select format('sequence %s of queue %I', p.name, q.queue_name), 'is unlogged: a crash of the server sets it back', 'have it logged',
+       format('alter sequence %s set logged', p.name)
+  from pgq.queue q,
+       lateral (values (q.queue_event_seq), (q.queue_tick_seq), (q.queue_data_pfx || '_state_seq')) p (name)
+  join pg_class c on c.oid = to_regclass(p.name)
+ where c.relpersistence <> 'p'
+ order by q.queue_id, p.name";
+
 /// Sequences that would give a number again. Only ever set forward.
+///
+/// Events may have numbers beyond the last tick. Those in a queue with an external ticker come from elsewhere, and its ticks bring the sequence
+/// along.
 const SEQUENCES: &str = "
 select format('sequence %s', s.name), format('is at %s, but %s is in use: numbers would come twice', v.at, s.used), 'set it forward',
-       format('select pg_catalog.setval(%L, %s)', s.name, s.used)
-  from (select 'pgq.queue_queue_id_seq', max(queue_id)::int8 from pgq.queue
+       format('select pg_catalog.setval(%1$L, greatest(%2$s, pg_catalog.pg_sequence_last_value(%1$L)))', s.name, s.used)
+  from (select name, max(used) as used from (
+        select 'pgq.queue_queue_id_seq', max(queue_id)::int8 from pgq.queue
         union all select 'pgq.consumer_co_id_seq', max(co_id) from pgq.consumer
         union all select 'pgq.subscription_sub_id_seq', max(sub_id) from pgq.subscription
         union all select 'pgq.batch_id_seq', max(sub_batch) from pgq.subscription
@@ -103,7 +131,9 @@ select format('sequence %s', s.name), format('is at %s, but %s is in use: number
         union all select q.queue_tick_seq, max(t.tick_id) from pgq.queue q join pgq.tick t on t.tick_queue = q.queue_id group by 1
         -- a sequence that was never used is at 1 for the ticker
         union all select q.queue_event_seq, nullif(max(t.tick_event_seq), 1) from pgq.queue q join pgq.tick t on t.tick_queue = q.queue_id group by 1
-       ) s (name, used),
+        union all select q.queue_event_seq, pgq._newest_event(q) from pgq.queue q where not q.queue_external_ticker
+        union all select q.queue_event_seq, max(r.ev_id) from pgq.queue q join pgq.retry_queue r on r.ev_queue = q.queue_id where not q.queue_external_ticker group by 1
+       ) u (name, used) group by name) s,
        lateral (select coalesce(pg_sequence_last_value(to_regclass(s.name)), 0) as at) v
  where to_regclass(s.name) is not null and v.at < s.used
  order by 1";

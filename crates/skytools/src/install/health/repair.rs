@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::{Finding, attempt, check, transactions};
+use super::{By, Finding, Repair, attempt, check, transactions};
 use crate::db::Connection;
+use crate::install::owners::{self, Roles};
 use crate::install::{Module, ModuleState, installer};
 use crate::{Error, Result};
 
@@ -36,25 +37,38 @@ pub async fn repair(
     if findings.iter().any(|f| f.repair.is_some()) {
         make_room(connection).await?;
     }
-    let mut transaction = connection.transaction().await?;
+    let mut transaction = installer::read_committed(connection).await?;
     transaction
         .batch_execute(&format!(
             "set local search_path = pg_catalog; set local lock_timeout = {lock_timeout}"
         ))
         .await?;
     transaction.batch_execute(installer::LOCK).await?;
+    // What the owner may not do, nor be, the connection's role tries.
+    let owner = owners::owner_of(&transaction, module).await?;
+    let session: String = transaction.query_one("select current_user::text", &[]).await?.try_get(0)?;
+    let roles = match owner {
+        Some(owner) if owners::may_become(&transaction, &owner).await? => Roles { session, owner },
+        _ => Roles { owner: session.clone(), session },
+    };
     let mut done: HashMap<String, Option<String>> = HashMap::new();
     let mut repaired = Vec::new();
     for finding in findings {
-        let Some(statements) = finding.repair.clone() else { continue };
+        let Some(Repair { statements, by }) = finding.repair.clone() else { continue };
         let error = match done.get(&statements) {
             Some(error) => error.clone(),
-            None => match attempt(&mut transaction, &statements).await {
-                Ok(()) => None,
-                // The connection, not the repair.
-                Err(error) if error.sqlstate().is_none() => return Err(error),
-                Err(error) => Some(told(&error)),
-            },
+            None => {
+                match by {
+                    By::Owner => roles.act_as_owner(&transaction).await?,
+                    By::Session => roles.act_as_session(&transaction).await?,
+                }
+                match attempt(&mut transaction, &statements).await {
+                    Ok(()) => None,
+                    // The connection, not the repair.
+                    Err(error) if error.sqlstate().is_none() => return Err(error),
+                    Err(error) => Some(told(&error)),
+                }
+            }
         };
         done.insert(statements, error.clone());
         repaired.push(Repaired { finding, error });

@@ -2,12 +2,12 @@
 
 use tokio_postgres::GenericClient;
 
-use super::{Finding, findings};
+use super::{By, Finding, findings};
 use crate::Result;
 
 /// Queues whose ticks or events mention them.
 pub(super) async fn check<C: GenericClient>(client: &C) -> Result<Vec<Finding>> {
-    findings(client, AHEAD).await
+    findings(client, By::Owner, AHEAD).await
 }
 
 /// How many more ids must have been used before such a queue can have numbers below all of them.
