@@ -1,19 +1,28 @@
 -- Install or upgrade schema londiste.  Needs schemas pgq and pgq_node.
 -- psql -1 -v ON_ERROR_STOP=1 -f sql/londiste/install.sql <database>
 
+\ir ../pinned_path.sql
 \ir structure/adopt.sql
 \ir ../release_extension.sql
 \ir structure/obsolete.sql
 \ir structure/roles.sql
 \ir structure/tables.sql
 \ir structure/copy_range.sql
+\ir structure/table_capture.sql
 
+\ir functions/londiste._capture_args.sql
 \ir functions/londiste._check_capture.sql
 \ir functions/londiste._check_table.sql
 \ir functions/londiste._coordinate_copy.sql
+\ir functions/londiste._lost_capture.sql
 \ir functions/londiste._make_trigger.sql
 \ir functions/londiste._merge_siblings.sql
 \ir functions/londiste._partition_format.sql
+\ir functions/londiste._remember_capture.sql
+\ir functions/londiste._remove_table.sql
+\ir functions/londiste._restore_capture.sql
+\ir functions/londiste._restore_table_fkey.sql
+\ir functions/londiste._table_info_capture.sql
 \ir functions/londiste._trigger_args.sql
 \ir functions/londiste._trigger_base_name.sql
 \ir functions/londiste.can_set_replica_role.sql
@@ -63,5 +72,7 @@
 \ir functions/londiste.version.sql
 
 \ir structure/triggers.sql
+\ir structure/remember_capture.sql
 \ir structure/grants.sql
 \ir ../grant_functions.sql
+\ir ../own_path.sql

@@ -1,6 +1,7 @@
 -- Install or upgrade schema pgq_coop.  Needs schema pgq.
 -- psql -1 -v ON_ERROR_STOP=1 -f sql/pgq_coop/install.sql <database>
 
+\ir ../pinned_path.sql
 \ir structure/adopt.sql
 \ir ../release_extension.sql
 \ir structure/schema.sql
@@ -14,3 +15,4 @@
 
 \ir structure/grants.sql
 \ir ../grant_functions.sql
+\ir ../own_path.sql

@@ -1,6 +1,7 @@
 -- Install or upgrade schema pgq_ext.  Needs no other schema.
 -- psql -1 -v ON_ERROR_STOP=1 -f sql/pgq_ext/install.sql <database>
 
+\ir ../pinned_path.sql
 \ir structure/adopt.sql
 \ir ../release_extension.sql
 \ir structure/tables.sql
@@ -18,3 +19,4 @@
 \ir structure/newest_first.sql
 \ir structure/grants.sql
 \ir ../grant_functions.sql
+\ir ../own_path.sql

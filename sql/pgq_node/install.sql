@@ -1,6 +1,7 @@
 -- Install or upgrade schema pgq_node.  Needs schema pgq.
 -- psql -1 -v ON_ERROR_STOP=1 -f sql/pgq_node/install.sql <database>
 
+\ir ../pinned_path.sql
 \ir structure/adopt.sql
 \ir ../release_extension.sql
 \ir structure/obsolete.sql
@@ -43,3 +44,4 @@
 
 \ir structure/grants.sql
 \ir ../grant_functions.sql
+\ir ../own_path.sql

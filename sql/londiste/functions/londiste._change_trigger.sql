@@ -92,4 +92,4 @@ begin
         ret_note := concat_ws('; ', 'without ' || nullif(array_to_string(l_gone, ' and '), '') || ' now: ' || l_why, l_lost);
     end if;
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;

@@ -71,4 +71,4 @@ begin
                            'use remove-table on that first', i_dest_table, i_queue_name, l_other);
     end if;
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;

@@ -84,4 +84,4 @@ begin
         ret_note := 'Primary key missing on table: ' || i_dest_table;
     end if;
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;

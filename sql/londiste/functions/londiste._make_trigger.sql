@@ -57,4 +57,4 @@ begin
     execute l_sql;
     return true;
 end;
-$$ language plpgsql strict;
+$$ language plpgsql strict set search_path = pg_catalog, pg_temp;

@@ -88,4 +88,4 @@ begin
         end if;
     end if;
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;

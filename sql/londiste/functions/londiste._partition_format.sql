@@ -24,4 +24,4 @@ begin
     end case;
     pattern := '_(\d{4}' || repeat('_\d{2}', length(template) - length(replace(template, '_', ''))) || ')$';
 end;
-$$ language plpgsql immutable set standard_conforming_strings = on;
+$$ language plpgsql immutable set search_path = pg_catalog, pg_temp set standard_conforming_strings = on;

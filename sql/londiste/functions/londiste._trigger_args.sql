@@ -14,4 +14,4 @@ begin
     end loop;
     return l_raw;
 end;
-$$ language plpgsql strict stable set standard_conforming_strings = on;
+$$ language plpgsql strict stable set search_path = pg_catalog, pg_temp set standard_conforming_strings = on;

@@ -13,4 +13,4 @@ begin
     end if;
     return '_londiste_' || md5(i_queue_name);
 end;
-$$ language plpgsql strict immutable;
+$$ language plpgsql strict immutable set search_path = pg_catalog, pg_temp;

@@ -147,4 +147,4 @@ begin
 
     return 1;
 end;
-$$ language plpgsql set search_path = pg_catalog set standard_conforming_strings = on;
+$$ language plpgsql set search_path = pg_catalog, pg_temp set standard_conforming_strings = on;

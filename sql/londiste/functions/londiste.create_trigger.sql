@@ -280,4 +280,4 @@ begin
     ret_code := 200;
     ret_note := 'OK';
 end;
-$$ language plpgsql set standard_conforming_strings = on;
+$$ language plpgsql set search_path = pg_catalog, pg_temp set standard_conforming_strings = on;

@@ -19,4 +19,4 @@ begin
         return next l_part;
     end loop;
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;

@@ -35,4 +35,4 @@ begin
                    londiste.quote_fqname(l_table), i_fkey_name);
     return 1;
 end;
-$$ language plpgsql strict;
+$$ language plpgsql strict set search_path = pg_catalog, pg_temp;

@@ -17,6 +17,7 @@ begin
        and t.table_name = l_table;
     l_dest := coalesce(l_dest, l_table);
 
+    -- pgq is not on the search_path: regproc names it
     for l_trigger in
         select t.tgname, n.nspname, c.relname,
                t.tgfoid::regproc::text ~ '^pgq\._capture_[0-9]+$' as generated
@@ -37,4 +38,4 @@ begin
         end if;
     end loop;
 end;
-$$ language plpgsql strict set standard_conforming_strings = on;
+$$ language plpgsql strict set search_path = pg_catalog, pg_temp set standard_conforming_strings = on;

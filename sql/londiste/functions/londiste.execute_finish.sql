@@ -42,4 +42,4 @@ begin
     ret_code := 200;
     ret_note := 'Execute finished: ' || i_file_name;
 end;
-$$ language plpgsql strict;
+$$ language plpgsql strict set search_path = pg_catalog, pg_temp;

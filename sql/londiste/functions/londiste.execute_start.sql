@@ -50,7 +50,7 @@ begin
         ret_note := format('EXECUTE: "%s" already applied, skipping', i_file_name);
     end if;
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;
 
 create or replace function londiste.execute_start(
     in i_queue_name text,
@@ -65,4 +65,4 @@ begin
     select f.ret_code, f.ret_note into ret_code, ret_note
       from londiste.execute_start(i_queue_name, i_file_name, i_sql, i_expect_root, null) f;
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;

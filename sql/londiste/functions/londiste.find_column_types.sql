@@ -17,4 +17,4 @@ begin
        and not a.attisdropped;
     return l_types;
 end;
-$$ language plpgsql strict stable;
+$$ language plpgsql strict stable set search_path = pg_catalog, pg_temp;

@@ -16,4 +16,4 @@ begin
      where c.relkind::text = i_kind;
     return l_oid;
 end;
-$$ language plpgsql strict stable;
+$$ language plpgsql strict stable set search_path = pg_catalog, pg_temp;

@@ -5,4 +5,4 @@ as $$
 begin
     return londiste.find_rel_oid(seq, 'S');
 end;
-$$ language plpgsql strict stable;
+$$ language plpgsql strict stable set search_path = pg_catalog, pg_temp;

@@ -28,4 +28,4 @@ begin
            and londiste.find_table_oid(i_table_name) in (k.conrelid, k.confrelid)
          order by 1, 3;
 end;
-$$ language plpgsql strict stable set search_path = pg_catalog;
+$$ language plpgsql strict stable set search_path = pg_catalog, pg_temp;

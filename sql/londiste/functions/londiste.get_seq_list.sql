@@ -13,4 +13,4 @@ begin
          where s.queue_name = i_queue_name
          order by s.nr;
 end;
-$$ language plpgsql strict;
+$$ language plpgsql strict set search_path = pg_catalog, pg_temp;

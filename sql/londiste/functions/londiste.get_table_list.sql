@@ -32,4 +32,4 @@ begin
         return next;
     end loop;
 end;
-$$ language plpgsql strict stable;
+$$ language plpgsql strict stable set search_path = pg_catalog, pg_temp;

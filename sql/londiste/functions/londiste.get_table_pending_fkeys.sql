@@ -9,4 +9,4 @@ begin
          where londiste.make_fqname(i_table_name) in (k.from_table, k.to_table)
          order by k.from_table, k.fkey_name;
 end;
-$$ language plpgsql strict stable;
+$$ language plpgsql strict stable set search_path = pg_catalog, pg_temp;

@@ -42,4 +42,4 @@ begin
          where r.elected = i_queue_name
          order by k.from_table, k.fkey_name;
 end;
-$$ language plpgsql strict stable;
+$$ language plpgsql strict stable set search_path = pg_catalog, pg_temp;

@@ -49,4 +49,4 @@ begin
         end if;
     end if;
 end;
-$$ language plpgsql strict;
+$$ language plpgsql strict set search_path = pg_catalog, pg_temp;

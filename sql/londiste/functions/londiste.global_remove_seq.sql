@@ -30,4 +30,4 @@ begin
     ret_code := 200;
     ret_note := 'Sequence removed: ' || l_name;
 end;
-$$ language plpgsql strict;
+$$ language plpgsql strict set search_path = pg_catalog, pg_temp;

@@ -13,29 +13,14 @@ create or replace function londiste.global_remove_table(
 returns record
 as $$
 declare
-    l_table text = londiste.make_fqname(i_table_name);
-    l_row record;
+    l_statements text[];
+    l_statement text;
 begin
-    select n.node_type, t.local into l_row
-      from londiste.table_info t
-      join pgq_node.node_info n on n.queue_name = t.queue_name
-     where t.queue_name = i_queue_name
-       and t.table_name = l_table
-       for update of t;
-    if not found then
-        ret_code := 400;
-        ret_note := 'Table not found: ' || i_table_name;
-        return;
-    end if;
-
-    if l_row.local and l_row.node_type <> 'root' then
-        perform 1 from londiste.local_remove_table(i_queue_name, l_table);
-    end if;
-    delete from londiste.table_info
-     where queue_name = i_queue_name
-       and table_name = l_table;
-
-    ret_code := 200;
-    ret_note := 'Table removed: ' || i_table_name;
+    -- No search_path of its own: the statements may need the caller's.  So nothing is looked up here, no operator either.
+    select f.ret_code, f.ret_note, f.statements into ret_code, ret_note, l_statements
+      from londiste._remove_table(i_queue_name, i_table_name, true) f;
+    foreach l_statement in array l_statements loop
+        execute l_statement;
+    end loop;
 end;
 $$ language plpgsql strict;

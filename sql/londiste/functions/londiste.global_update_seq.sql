@@ -46,4 +46,4 @@ begin
     ret_code := 200;
     ret_note := 'Sequence updated';
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;

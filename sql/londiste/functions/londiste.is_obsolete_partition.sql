@@ -20,4 +20,4 @@ begin
     end if;
     return coalesce(l_suffix < to_char(now() - i_retention_period, l_format.template), false);
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;

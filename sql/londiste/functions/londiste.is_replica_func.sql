@@ -9,4 +9,4 @@ as $$
      where p.oid = $1
        and n.nspname = 'pgq'
        and (p.proname in ('sqltriga', 'logutriga', 'jsontriga') or p.proname ~ '^_capture_([0-9]+|open|one_key)$');
-$$ language sql strict stable;
+$$ language sql strict stable set search_path = pg_catalog, pg_temp;

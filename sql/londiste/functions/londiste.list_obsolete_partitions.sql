@@ -28,4 +28,4 @@ begin
            and londiste.is_obsolete_partition(c.relname::text, i_retention_period, i_partition_period)
          order by n.nspname, c.relname;
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;

@@ -70,4 +70,4 @@ begin
     ret_code := 200;
     ret_note := 'Sequence added: ' || l_name;
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;

@@ -76,4 +76,4 @@ begin
                      else 'Handler changed for table: ' end || l_desc;
     ret_code := 200;
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;

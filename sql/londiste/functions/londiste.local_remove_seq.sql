@@ -44,4 +44,4 @@ begin
         ret_note := 'Sequence not found: ' || l_name;
     end if;
 end;
-$$ language plpgsql strict;
+$$ language plpgsql strict set search_path = pg_catalog, pg_temp;

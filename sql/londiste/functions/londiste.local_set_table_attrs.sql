@@ -22,4 +22,4 @@ begin
         ret_note := 'no such local table: ' || coalesce(i_table_name, 'NULL');
     end if;
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;

@@ -51,4 +51,4 @@ begin
         ret_note := 'No such table: ' || coalesce(l_table, 'NULL');
     end if;
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;

@@ -55,4 +55,4 @@ begin
              order by 1, 2;
     end if;
 end;
-$$ language plpgsql strict stable set standard_conforming_strings = on;
+$$ language plpgsql strict stable set search_path = pg_catalog, pg_temp set standard_conforming_strings = on;

@@ -8,4 +8,4 @@ begin
     end if;
     return 'public.' || i_name;
 end;
-$$ language plpgsql strict immutable;
+$$ language plpgsql strict immutable set search_path = pg_catalog, pg_temp;

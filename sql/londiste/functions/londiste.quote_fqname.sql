@@ -10,4 +10,4 @@ begin
     end if;
     return quote_ident(left(i_name, dot - 1)) || '.' || quote_ident(substr(i_name, dot + 1));
 end;
-$$ language plpgsql strict immutable;
+$$ language plpgsql strict immutable set search_path = pg_catalog, pg_temp;

@@ -14,49 +14,15 @@ create or replace function londiste.restore_table_fkey(
 returns text
 as $$
 declare
-    l_table text = londiste.make_fqname(i_from_table);
-    l_def text;
-    l_rel oid;
-    l_partitioned boolean;
-    l_unchecked boolean;    -- was NOT VALID when it was dropped: stays so
-    l_valid boolean;
+    l_statement text;
+    l_next text;
 begin
-    select k.fkey_def into l_def
-      from londiste.pending_fkeys k
-     where k.from_table = l_table
-       and k.fkey_name = i_fkey_name
-       for update;
-    if not found then
-        return '';
+    -- No search_path of its own: the statement may need the caller's.  So nothing is looked up here, no operator either.
+    select f.statement, f.next_statement into l_statement, l_next
+      from londiste._restore_table_fkey(i_from_table, i_fkey_name, i_lazy) f;
+    if l_statement is not null then
+        execute l_statement;
     end if;
-
-    l_rel := londiste.find_table_oid(l_table);
-    select c.relkind = 'p' into l_partitioned from pg_catalog.pg_class c where c.oid = l_rel;
-    l_unchecked := l_def ilike '% not valid';
-
-    if l_rel is not null then
-        select k.convalidated into l_valid
-          from pg_catalog.pg_constraint k
-         where k.conrelid = l_rel
-           and k.contype = 'f'
-           and k.conname = i_fkey_name;
-        if i_lazy then
-            if l_valid is null then
-                -- a partitioned table takes a key only together with the check
-                return l_def || case when l_unchecked or l_partitioned then '' else ' not valid' end;
-            elsif not l_valid and not l_unchecked then
-                return format('alter table %s%s validate constraint %I',
-                              case when l_partitioned then '' else 'only ' end,
-                              londiste.quote_fqname(l_table), i_fkey_name);
-            end if;
-        elsif l_valid is null then
-            execute l_def;
-        end if;
-    end if;
-
-    delete from londiste.pending_fkeys
-     where from_table = l_table
-       and fkey_name = i_fkey_name;
-    return '';
+    return l_next;
 end;
 $$ language plpgsql strict;

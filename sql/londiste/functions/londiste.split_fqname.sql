@@ -17,4 +17,4 @@ begin
         name_part := substr(i_fqname, dot + 1);
     end if;
 end;
-$$ language plpgsql strict immutable;
+$$ language plpgsql strict immutable set search_path = pg_catalog, pg_temp;

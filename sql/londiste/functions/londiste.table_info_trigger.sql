@@ -9,4 +9,4 @@ begin
     end if;
     return NEW;
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;

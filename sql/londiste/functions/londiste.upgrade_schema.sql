@@ -6,4 +6,4 @@ as $$
 begin
     return 0;
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;

@@ -26,6 +26,7 @@ begin
             ('get_seq_list', inspect),
             ('get_table_list', inspect),
             ('_coordinate_copy', inspect),
+            ('_lost_capture', inspect),
 
             ('local_add_seq', administer),
             ('local_add_table', administer),
@@ -62,8 +63,14 @@ begin
             ('_make_trigger', administer),
             ('_check_table', administer),
             ('_check_capture', administer),
+            ('_capture_args', administer),
+            ('_remember_capture', administer),
+            ('_restore_capture', administer),
+            ('_table_info_capture', administer),
             ('_merge_siblings', administer),
             ('_partition_format', administer),
+            ('_remove_table', administer),
+            ('_restore_table_fkey', administer),
 
             ('root_check_seqs', maintain),
             ('periodic_maintenance', maintain)

@@ -72,14 +72,18 @@ insert into leaf_t values (3);
 select pg_temp.rows('select * from leaf_t', '(1)|(3)');
 \endif
 
--- roles made later: an install by somebody who may grants them their part
+-- roles made later by somebody who may: an install by the owner grants them their part, and nobody else's install would do
 \c owned postgres
 \ir ../../pgq_node/tests/expect.psql
+\ir ../../pgq/structure/roles.sql
+\ir ../structure/roles.sql
+set role plain_owner;
 begin;
 \ir ../../pgq/install.sql
 \ir ../../pgq_node/install.sql
 \ir ../install.sql
 commit;
+reset role;
 select pg_temp.rows($$ select has_function_privilege('pgq_admin', 'pgq_node.drop_node(text,text)', 'execute'), has_function_privilege('londiste_writer', 'londiste.local_remove_table(text,text)', 'execute') $$, '(t,t)');
 -- others have their tables captured: the owner of PgQ needs to find their types, which whoever may lets him
 create role keeper; create role tenant login; grant pgq_admin, londiste_writer to tenant;

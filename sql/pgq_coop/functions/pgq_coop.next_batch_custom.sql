@@ -144,4 +144,4 @@ begin
     return pgq_coop.next_batch_custom(i_queue_name, i_consumer_name, i_subconsumer_name,
                                       i_min_lag, i_min_count, i_min_interval, null);
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;

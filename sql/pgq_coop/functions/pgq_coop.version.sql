@@ -5,4 +5,4 @@ as $$
 begin
     return '4.0.0';
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;

@@ -22,4 +22,4 @@ as $$
 begin
     return pgq_ext.get_last_tick(a_consumer, '');
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;

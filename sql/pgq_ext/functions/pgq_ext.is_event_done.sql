@@ -20,4 +20,4 @@ as $$
 begin
     return pgq_ext.is_event_done(a_consumer, '', a_batch_id, a_event_id);
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;

@@ -56,4 +56,4 @@ as $$
 begin
     return pgq_ext.set_batch_done(a_consumer, '', a_batch_id);
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;

@@ -53,4 +53,4 @@ as $$
 begin
     return pgq_ext.set_last_tick(a_consumer, '', a_tick_id);
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;

@@ -29,4 +29,4 @@ begin
     end if;
     return l_tick;
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;

@@ -14,4 +14,4 @@ begin
     end if;
     return l_type = 'root';
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;

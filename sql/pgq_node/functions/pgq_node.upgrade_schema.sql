@@ -18,4 +18,4 @@ begin
     end if;
     return cnt;
 end;
-$$ language plpgsql;
+$$ language plpgsql set search_path = pg_catalog, pg_temp;
