@@ -1,4 +1,7 @@
 //! Every statement of the daemon.
+//!
+//! Databases belong to others, who may have created operators in a schema of the daemon's search_path, and the daemon is often a
+//! superuser: operators are named with their schema, or their arguments have exactly the types of PostgreSQL's own.
 
 use skytools::quote::{fqname, literal};
 
@@ -42,10 +45,16 @@ const TICK_LOCK: &str = "1885827428, 1";
 pub(crate) const TICK_LOCK_HOLDER: &str =
     "select l.virtualtransaction, case when l.pid is null then 'a prepared transaction' else
        pg_catalog.format('pid %s (user \"%s\", application \"%s\"%s%s)', l.pid, a.usename, a.application_name,
-         ', ' || a.state, ', in its transaction since ' || pg_catalog.date_trunc('second', a.xact_start)) end
-    from pg_catalog.pg_locks l left join pg_catalog.pg_stat_activity a on a.pid = l.pid
-    where l.locktype = 'advisory' and l.classid = 1885827428 and l.objid = 1 and l.objsubid = 2 and l.granted
-      and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database())";
+         case when a.state is not null then pg_catalog.format(', %s', a.state) end, case when a.xact_start is not null
+         then pg_catalog.format(', in its transaction since %s', pg_catalog.date_trunc('second', a.xact_start)) end) end
+    from pg_catalog.pg_locks l left join pg_catalog.pg_stat_activity a on a.pid operator(pg_catalog.=) l.pid
+    where l.locktype operator(pg_catalog.=) 'advisory' and l.classid operator(pg_catalog.=) 1885827428
+      and l.objid operator(pg_catalog.=) 1 and l.objsubid operator(pg_catalog.=) 2 and l.granted
+      and l.database operator(pg_catalog.=) (select d.oid from pg_catalog.pg_database d
+            where d.datname operator(pg_catalog.=) pg_catalog.current_database())";
+
+/// For functions of the original's database half, which come with no path of their own.
+const PINNED_PATH: &str = "set local search_path = pg_catalog, pg_temp";
 
 /// How long a tick waits for a lock: a table locked by hand must not stop the ticks of all queues for long.
 const TICK_LOCK_TIMEOUT: &str = "1s";
@@ -62,7 +71,7 @@ const LOCK_TIMEOUT: &str = "10s";
 pub(crate) fn tick(queue: Option<&str>) -> String {
     let argument = queue.map(literal).unwrap_or_default();
     format!(
-        "set transaction isolation level read committed;
+        "set transaction isolation level read committed; {PINNED_PATH};
         select pg_catalog.set_config('lock_timeout', '{TICK_LOCK_TIMEOUT}', true);
         select case when pg_catalog.pg_try_advisory_xact_lock({TICK_LOCK}) then coalesce(pgq.ticker({argument}), 0) end"
     )
@@ -74,8 +83,10 @@ pub(crate) fn guarded(operation: &str) -> String {
     if operation.starts_with("vacuum") {
         return operation.to_owned();
     }
+    // What a queue's owner has added to maintenance may need the daemon's path.
+    let path = if operation.starts_with("select pgq.") { PINNED_PATH } else { "" };
     format!(
-        "set transaction isolation level read committed;
+        "set transaction isolation level read committed; {path};
         select pg_catalog.set_config('lock_timeout', '{LOCK_TIMEOUT}', true);
         {operation}"
     )

@@ -45,13 +45,21 @@ struct Inner {
     message: String,
     hint: Option<String>,
     sqlstate: Option<SqlState>,
+    within: Option<String>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
     /// A new error of the given kind. The message names what was being done and to which object.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Error(Box::new(Inner { kind, message: message.into(), hint: None, sqlstate: None, source: None }))
+        Error(Box::new(Inner {
+            kind,
+            message: message.into(),
+            hint: None,
+            sqlstate: None,
+            within: None,
+            source: None,
+        }))
     }
 
     /// A mistake of the caller.
@@ -93,11 +101,19 @@ impl Error {
         self
     }
 
-    /// Wraps this error in what was being done when it happened; kind, hint and SQLSTATE are kept.
+    /// Wraps this error in what was being done when it happened; all that it knows beside its message is kept.
     #[must_use]
     pub fn context(self, doing: impl Into<String>) -> Self {
-        let (kind, hint, sqlstate) = (self.0.kind, self.0.hint.clone(), self.0.sqlstate.clone());
-        Error(Box::new(Inner { kind, message: doing.into(), hint, sqlstate, source: Some(Box::new(self)) }))
+        let Inner { kind, hint, sqlstate, within, .. } = &*self.0;
+        let (kind, hint, sqlstate, within) = (*kind, hint.clone(), sqlstate.clone(), within.clone());
+        Error(Box::new(Inner {
+            kind,
+            message: doing.into(),
+            hint,
+            sqlstate,
+            within,
+            source: Some(Box::new(self)),
+        }))
     }
 
     /// The kind.
@@ -113,6 +129,11 @@ impl Error {
     /// The SQLSTATE, when a server reported the error.
     pub fn sqlstate(&self) -> Option<&SqlState> {
         self.0.sqlstate.as_ref()
+    }
+
+    /// In which function of the server it happened, and where there, as the server says it: `PL/pgSQL function f() line 3 at …`.
+    pub fn within(&self) -> Option<&str> {
+        self.0.within.as_deref()
     }
 
     /// Whether doing the same again, on a new connection if need be, may succeed.
@@ -204,6 +225,11 @@ impl From<tokio_postgres::Error> for Error {
                 message,
                 hint,
                 sqlstate: Some(sqlstate),
+                // Of calls in calls the first line is where it happened.
+                within: db
+                    .where_()
+                    .and_then(|w| w.lines().find(|line| line.contains(" function ")))
+                    .map(str::to_owned),
                 source: None,
             }));
         }

@@ -481,3 +481,40 @@ async fn return_codes_decide() -> Result<()> {
     assert!(error.to_string().starts_with("no.such_function failed"), "{error}");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_renewed_session_is_as_new() -> Result<()> {
+    let database = testkit::database().await?;
+    let other = database.connect().await?;
+    let mut connection = connect(database.connstr()).await?;
+    connection
+        .batch_execute(
+            "set search_path = nowhere; set work_mem = '1MB'; create temp table t (n int); listen c;
+             declare cur cursor with hold for select 1; select pg_advisory_lock(77)",
+        )
+        .await?;
+    // What the client knows of types stays valid.
+    connection.query_one("select '{}'::pgq.queue[]", &[]).await?;
+    let before: i32 = connection.query_one("select pg_backend_pid()", &[]).await?.try_get(0)?;
+    connection.renew("another").await?;
+    let row = connection
+        .query_one(
+            "select current_setting('application_name'), current_setting('search_path'), current_setting('client_encoding'),
+                    to_regclass('pg_temp.t') is null, (select count(*) from pg_cursors where is_holdable), (select count(*) from pg_listening_channels()),
+                    pg_backend_pid(), '{}'::pgq.queue[] is not null",
+            &[],
+        )
+        .await?;
+    let text = |i: usize| row.try_get::<_, String>(i);
+    ensure!((text(0)?, text(2)?) == ("another".to_owned(), "UTF8".to_owned()) && text(1)?.contains("public"));
+    ensure!(row.try_get::<_, bool>(3)? && row.try_get::<_, i64>(4)? == 0 && row.try_get::<_, i64>(5)? == 0);
+    ensure!(row.try_get::<_, i32>(6)? == before, "another session");
+    ensure!(other.query_one("select pg_try_advisory_lock(77)", &[]).await?.get::<_, bool>(0), "still locked");
+    // A name that the operator has given stays.
+    let mut named = connect(&format!("{} application_name=mine", database.connstr())).await?;
+    named.renew("another").await?;
+    let name: String =
+        named.query_one("select current_setting('application_name')", &[]).await?.try_get(0)?;
+    ensure!(name == "mine");
+    Ok(())
+}

@@ -166,7 +166,10 @@ where
         },
     };
     match result {
-        Ok((client, connection)) => Ok(Connection::start(client, connection, keep.cloned(), target)),
+        Ok((client, connection)) => {
+            let named_by_caller = settings.get("application_name").is_none();
+            Ok(Connection::start(client, connection, keep.cloned(), target, named_by_caller))
+        }
         Err(error) => Err(failure(error, target)),
     }
 }

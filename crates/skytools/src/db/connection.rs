@@ -2,12 +2,13 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_postgres::error::{DbError, Severity};
+use tokio_postgres::types::Type;
 use tokio_postgres::{AsyncMessage, CancelToken, NoTls, Notification};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -20,12 +21,19 @@ const NOTIFICATIONS_KEPT: usize = 64;
 /// How long a dropped connection may take to say good-bye before the socket is closed.
 const FAREWELL: Duration = Duration::from_millis(500);
 
+/// Takes back whatever the user of a session may have done to it, but keeps what the server has learnt and the statements it has prepared.
+const RENEW: &str = "close all; reset session authorization; reset all; unlisten *; \
+     select pg_catalog.pg_advisory_unlock_all(); discard temp; discard sequences";
+
 /// An open connection; derefs to [`tokio_postgres::Client`]. Dropping it closes the connection.
 pub struct Connection {
     client: tokio_postgres::Client,
     canceller: Canceller,
     target: Arc<str>,
     server_version: i32,
+    opened: Instant,
+    /// The application's name is the caller's, not the connect string's or the environment's.
+    named_by_caller: bool,
     notifications: Option<mpsc::Receiver<Notification>>,
     closing: Option<oneshot::Sender<()>>,
     driver: Option<JoinHandle<()>>,
@@ -60,6 +68,7 @@ impl Connection {
         connection: tokio_postgres::Connection<S, T>,
         tls: Option<MakeRustlsConnect>,
         target: &str,
+        named_by_caller: bool,
     ) -> Self
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -76,6 +85,8 @@ impl Connection {
             canceller,
             target,
             server_version,
+            opened: Instant::now(),
+            named_by_caller,
             notifications: Some(notifications),
             closing: Some(closing),
             driver: Some(driver),
@@ -95,6 +106,29 @@ impl Connection {
     /// Where this connection goes, for messages: host, port, database and user, no password.
     pub fn target(&self) -> &str {
         &self.target
+    }
+
+    /// How long ago it was opened.
+    pub fn age(&self) -> Duration {
+        self.opened.elapsed()
+    }
+
+    /// Makes the session as it was when new, for another use of the same process: settings, locks, temporary tables, channels. `application_name`
+    /// counts as in [`ConnectString::connect`](super::ConnectString::connect). It must be outside a transaction, and must be dropped when this fails.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Connection`] when it has ended meanwhile; whatever else the server reports.
+    pub async fn renew(&mut self, application_name: &str) -> Result<()> {
+        self.client.batch_execute(RENEW).await?;
+        if self.named_by_caller {
+            self.client
+                .query_typed(
+                    "select pg_catalog.set_config('application_name', $1, false)",
+                    &[(&application_name, Type::TEXT)],
+                )
+                .await?;
+        }
+        Ok(())
     }
 
     /// A handle that cancels statements of this connection.

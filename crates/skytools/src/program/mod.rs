@@ -199,8 +199,11 @@ fn version_line(name: &str) -> String {
     text
 }
 
-/// Prints to standard output without panicking when the reader has gone away.
-fn print(text: &str) -> Result<()> {
+/// Writes to standard output. A reader that has gone away (`| head`) is no error.
+///
+/// # Errors
+/// [`ErrorKind::System`] when it cannot be written, to a full disk say.
+pub fn print(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
