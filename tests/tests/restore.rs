@@ -320,6 +320,35 @@ async fn what_was_written_before_a_server_had_caught_up_is_not_passed_over() -> 
     read_on(&db, (31, 40)).await
 }
 
+/// pg_upgrade gives a server another name and keeps its transaction ids. Between the look at the number of the last event and the
+/// snapshot of a tick others may have drawn both, and committed.
+#[tokio::test]
+async fn a_server_that_keeps_its_ids_is_not_taken_for_a_restored_one() -> Result<()> {
+    let database = testkit::database().await?;
+    let (db, other) = (database.connect().await?, database.connect().await?);
+    db.query("select pgq.create_queue('mail'), pgq.register_consumer('mail', 'c')", &[]).await?;
+    write(&db, 1, 3).await?;
+    tick(&db, "mail").await?;
+    db.batch_execute("begin; select txid_current()").await?;
+    write(&other, 4, 4).await?;
+    db.batch_execute(
+        "insert into pgq.tick (tick_queue, tick_id, tick_event_seq)
+         select t.tick_queue, t.tick_id + 1, t.tick_event_seq from pgq.tick t order by t.tick_id desc limit 1;
+         select setval(queue_tick_seq::regclass, currval(queue_tick_seq::regclass) + 1) from pgq.queue;
+         commit;
+         delete from pgq.queue_server",
+    )
+    .await?;
+    let (good, said) = verify(database.connstr(), &[]).await?;
+    ensure!(good, "{said}");
+    let untouched = db.query_one("select pgq.rebase_transactions()", &[]).await?;
+    ensure!(untouched.get::<_, i32>(0) == 0, "ids were changed that fit");
+    write(&db, 5, 5).await?;
+    tick(&db, "mail").await?;
+    ensure!(rest(&db, "c").await? == numbers(1, 5));
+    Ok(())
+}
+
 /// Parts of a database: what is not there is named.
 #[tokio::test]
 async fn parts_of_a_database() -> Result<()> {

@@ -11,7 +11,7 @@ use clap::{CommandFactory as _, Parser as _};
 use pgq::cascade::NodeType;
 use skytools::Result;
 use skytools::config::Config;
-use skytools::program::{self, CommonArgs, PidfileUse, Program};
+use skytools::program::{self, CommonArgs, PidfileUse, Program, print};
 use skytools::service::Signals;
 
 use crate::argv::Split;
@@ -204,26 +204,32 @@ fn without_command(root: &clap::Command, split: &Split) -> Option<ExitCode> {
                 .render_help(),
             None => root.render_help(),
         };
-        print!("{help}");
+        say(&help.to_string());
         return Some(ExitCode::SUCCESS);
     }
     match (&split.ini, &split.command) {
-        (None, _) => println!("need config file, use --help for help."),
+        (None, _) => say("need config file, use --help for help.\n"),
         (Some(ini), None) if known(ini) => {
-            println!("need config file: write \"londiste INI {}\"", ini.to_string_lossy());
+            say(&format!("need config file: write \"londiste INI {}\"\n", ini.to_string_lossy()));
         }
         (Some(ini), None) if asked(&["-s", "--stop", "-k", "--kill", "-r", "--reload"]) => {
-            println!(
-                "need command: what runs is the worker, write \"londiste {} worker\"",
+            say(&format!(
+                "need command: what runs is the worker, write \"londiste {} worker\"\n",
                 ini.to_string_lossy()
-            );
+            ));
         }
-        (Some(_), None) => println!("need command, use --help for help"),
+        (Some(_), None) => say("need command, use --help for help\n"),
         (Some(_), Some(command)) => {
-            println!("Unknown command '{}', use --help for help", command.to_string_lossy());
+            say(&format!("Unknown command '{}', use --help for help\n", command.to_string_lossy()));
         }
     }
     Some(ExitCode::from(1))
+}
+
+fn say(text: &str) {
+    if let Err(e) = print(text) {
+        tracing::error!("{}", e.chain());
+    }
 }
 
 /// The common options alone. `None` when there are others: then the parser says what is wrong.

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pgq::batch::{BatchLimits, Interval};
-use skytools::Result;
 use skytools::config::Config;
 use skytools::db::{ConnectString, Connection};
+use skytools::{Error, Result};
+use tokio_postgres::GenericClient;
+use tokio_postgres::types::Type;
 
 use crate::command::expansion::glob_matches;
 
@@ -43,6 +45,8 @@ pub struct Settings {
     pub lock_timeout: Duration,
     /// Wait after a failure.
     pub exception_sleep: Duration,
+    /// `search_path` of the functions that run when changes are applied (triggers, defaults, constraints, indexes).
+    pub apply_search_path: Option<String>,
     /// A connection older than this is closed when there is nothing to do.
     pub connection_lifetime: Duration,
     /// Where another process of this worker says that it runs.
@@ -141,6 +145,7 @@ impl Settings {
             local_only_drop_execute: config.get_bool("local_only_drop_execute", false)?,
             lock_timeout: config.get_duration("lock_timeout", 10.0)?,
             exception_sleep: config.get_duration("exception_sleep", 20.0)?,
+            apply_search_path: config.get_opt("apply_search_path")?,
             connection_lifetime: config.get_duration("connection_lifetime", 1200.0)?,
             pidfile: config.get_file("pidfile")?,
         })
@@ -157,7 +162,22 @@ impl Settings {
     /// The server cannot be reached.
     pub async fn connect_local(&self, application: &str) -> Result<Connection> {
         let open = self.db.connect(application).await;
-        ordinary(open.map_err(|e| e.context("connecting to the local database (key \"db\")"))?).await
+        self.local(open.map_err(|e| e.context("connecting to the local database (key \"db\")"))?).await
+    }
+
+    /// A session with the local database, as [`ordinary`] makes it, in which changes may be applied.
+    ///
+    /// # Errors
+    /// A malformed path; whatever the server reports.
+    pub async fn local(&self, connection: Connection) -> Result<Connection> {
+        let connection = ordinary(connection).await?;
+        if let Some(path) = &self.apply_search_path {
+            connection
+                .query_typed("select pg_catalog.set_config('search_path', $1, false)", &[(path, Type::TEXT)])
+                .await
+                .map_err(|e| Error::from(e).context("key \"apply_search_path\""))?;
+        }
+        Ok(connection)
     }
 
     /// Opens another node's database.
@@ -176,7 +196,8 @@ impl Settings {
 }
 
 /// The session, without what roles and databases may have as defaults that the modules' functions do not go with: people protect
-/// subscribers with `default_transaction_read_only`.
+/// subscribers with `default_transaction_read_only`. Operators are PostgreSQL's own: whoever may create others in a schema of the
+/// login's path would otherwise run them with the rights of the login.
 ///
 /// # Errors
 /// Whatever the server reports.
@@ -184,10 +205,29 @@ pub async fn ordinary(connection: Connection) -> Result<Connection> {
     connection
         .batch_execute(
             "set default_transaction_read_only = off; set default_transaction_isolation = 'read committed'; \
-             set standard_conforming_strings = on",
+             set standard_conforming_strings = on; set search_path = pg_catalog",
         )
         .await?;
     Ok(connection)
+}
+
+/// Does something, inside a transaction, that may run functions of users, or what others have stored when names were found by the login's
+/// path.
+///
+/// # Errors
+/// Those of `work`; whatever else the server reports. The transaction cannot go on then.
+pub async fn with_login_path<C: GenericClient + Sync, T>(
+    client: &C,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let present = client.query_typed_one("select pg_catalog.current_setting('search_path')", &[]).await?;
+    let present: &str = present.try_get(0)?;
+    client.batch_execute("set local search_path to default").await?;
+    let done = work.await?;
+    client
+        .query_typed("select pg_catalog.set_config('search_path', $1, true)", &[(&present, Type::TEXT)])
+        .await?;
+    Ok(done)
 }
 
 #[cfg(test)]

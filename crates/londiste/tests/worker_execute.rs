@@ -1,9 +1,11 @@
-//! Scripts of EXECUTE on a leaf: what they leave behind in the session, and tables that are on their way.
+//! Scripts of EXECUTE on a leaf, and functions that run during replay: where they find names, what they leave behind in the session, and
+//! tables that are on their way.
 
 mod support;
 
 use anyhow::{Result, ensure};
 use support::{Pair, admin};
+use testkit::{PATIENCE, wait_for};
 
 /// Runs a script on the root and puts it into the stream, as `londiste execute` does.
 async fn execute(pair: &Pair, file: &str, sql: &str) -> Result<()> {
@@ -138,5 +140,113 @@ async fn values_added_to_a_type_are_used_in_the_same_batch() -> Result<()> {
     let worker = pair.worker("")?;
     pair.until_caught_up().await?;
     ensure!(pair.assert_same("t").await? == 3);
+    worker.stop().await
+}
+
+/// Waits until a session of the leaf waits for that advisory lock.
+async fn until_at_gate(pair: &Pair, gate: i64) -> Result<()> {
+    let waits = format!(
+        "select count(*) from pg_locks where locktype = 'advisory' and objid = {gate} and not granted"
+    );
+    wait_for("somebody to come to the gate", PATIENCE, || async {
+        Ok((pair.on_leaf.query_one(&waits, &[]).await?.get::<_, i64>(0) > 0).then_some(()))
+    })
+    .await
+}
+
+/// Rows with these ids are not inserted on the leaf before their gates are opened.
+fn gate(table: &str) -> String {
+    format!(
+        "create function gate() returns trigger language plpgsql as $$ begin
+             if new.id >= 900 then perform pg_catalog.pg_advisory_xact_lock_shared(new.id); end if; return new; end $$;
+         create trigger gate before insert on {table} for each row execute function gate();
+         alter table {table} enable always trigger gate"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_whose_rows_are_not_here_yet_has_changed_them_all_the_same() -> Result<()> {
+    let pair = Pair::new().await?;
+    pair.both("create table t (id int primary key, v text)").await?;
+    pair.on_root.batch_execute("insert into t values (900, 'orig')").await?;
+    pair.on_leaf.batch_execute(&gate("t")).await?;
+    let gates = pair.leaf.connect().await?;
+    gates.batch_execute("select pg_advisory_lock(900), pg_advisory_lock(901)").await?;
+    let worker = pair.worker("")?;
+    pair.add("public.t", "").await?;
+    until_at_gate(&pair, 900).await?;
+    // After the snapshot of the copy, which is at row 900.
+    pair.on_root.batch_execute("insert into t values (901, 'orig')").await?;
+    pair.on_root.batch_execute("select pgq.force_tick('q'); select pgq.ticker('q')").await?;
+    gates.batch_execute("select pg_advisory_unlock(900)").await?;
+    until_at_gate(&pair, 901).await?;
+    // The copy has not applied row 901, and the worker runs the script.
+    execute(&pair, "1.sql", "update t set v = 'script' where id = 901").await?;
+    pair.until_caught_up().await?;
+    gates.batch_execute("select pg_advisory_unlock(901)").await?;
+    pair.until_state("public.t", &["ok"]).await?;
+    pair.until_caught_up().await?;
+    ensure!(pair.assert_same("t").await? == 2);
+    worker.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_whose_rows_have_come_with_a_copy_already_is_run_without_them() -> Result<()> {
+    let pair = Pair::new().await?;
+    pair.both("create table t (id int primary key, v text); create table other (id int primary key)").await?;
+    pair.on_root.batch_execute("insert into t values (1, 'orig')").await?;
+    pair.on_leaf.batch_execute(&gate("other")).await?;
+    pair.add("public.other", "'expect_sync'").await?;
+    let gates = pair.leaf.connect().await?;
+    gates.batch_execute("select pg_advisory_lock(900)").await?;
+    pair.on_root.batch_execute("insert into other values (900)").await?;
+    pair.on_root.batch_execute("select pgq.force_tick('q'); select pgq.ticker('q')").await?;
+    execute(&pair, "1.sql", "insert into t values (2, 'script')").await?;
+    pair.add("public.t", "").await?;
+    // It begins the copy, and is held up before the script.
+    let worker = pair.worker("")?;
+    until_at_gate(&pair, 900).await?;
+    wait_for("both rows to be copied", PATIENCE, || async {
+        let rows: i64 = pair.on_leaf.query_one("select count(*) from t", &[]).await?.get(0);
+        Ok((rows == 2).then_some(()))
+    })
+    .await?;
+    gates.batch_execute("select pg_advisory_unlock(900)").await?;
+    pair.until_caught_up().await?;
+    pair.until_state("public.t", &["ok"]).await?;
+    pair.until_caught_up().await?;
+    ensure!(pair.assert_same("t").await? == 2);
+    ensure!(pair.errors().await?.is_empty(), "{}", pair.errors().await?);
+    worker.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn functions_that_run_during_replay_find_names_in_the_path_that_is_configured() -> Result<()> {
+    let pair = Pair::new().await?;
+    pair.both("create table t (id int primary key)").await?;
+    pair.on_leaf
+        .batch_execute(
+            "create table noted (id int);
+             create function note() returns trigger language plpgsql as 'begin insert into noted values (new.id); return new; end';
+             create trigger note after insert on t for each row execute function note();
+             alter table t enable always trigger note",
+        )
+        .await?;
+    pair.add("public.t", "'expect_sync'").await?;
+    let worker = pair.worker("")?;
+    pair.on_root.batch_execute("insert into t values (1)").await?;
+    let stopped = wait_for("the worker to complain", PATIENCE, || async {
+        let said = pair.errors().await?;
+        Ok(said.contains("noted").then_some(said))
+    })
+    .await?;
+    ensure!(stopped.contains("relation \"noted\" does not exist"), "{stopped}");
+    worker.stop().await?;
+    let worker = pair.worker("apply_search_path = public")?;
+    pair.until_caught_up().await?;
+    ensure!(pair.assert_same("t").await? == 1);
+    let noted: i64 = pair.on_leaf.query_one("select count(*) from noted", &[]).await?.get(0);
+    ensure!(noted == 1);
+    ensure!(pair.errors().await?.is_empty(), "{}", pair.errors().await?);
     worker.stop().await
 }

@@ -11,6 +11,7 @@ use futures_util::stream::{FuturesOrdered, StreamExt};
 use futures_util::{FutureExt, SinkExt, Stream};
 use pgq::change::Op;
 use skytools::{Error, ErrorKind, Result};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, Statement};
 
@@ -78,7 +79,7 @@ impl Purpose {
         } else {
             String::new()
         };
-        let error = permitted(error, &self.table);
+        let error = found(permitted(error, &self.table));
         let hinted = error.hint_text().is_some();
         let error = error.context(format!(
             "[ev_id={},ev_txid={}]{more} {verb} {} failed",
@@ -92,6 +93,26 @@ impl Purpose {
             return error.hint("change the column's type on this node to that of the provider (alter table ... alter column ... type ...); the worker goes on by itself");
         }
         error.hint("correct the row on this node, or copy the table again with \"londiste INI resync TABLE\"")
+    }
+}
+
+/// The error; when a function has looked for something in vain, with what to do about it.
+fn found(error: Error) -> Error {
+    let unknown = [
+        SqlState::UNDEFINED_TABLE,
+        SqlState::UNDEFINED_FUNCTION,
+        SqlState::UNDEFINED_OBJECT,
+        SqlState::INVALID_SCHEMA_NAME,
+    ];
+    match error.within() {
+        Some(function) if error.sqlstate().is_some_and(|state| unknown.contains(state)) => {
+            let hint = format!(
+                "functions that run here (of triggers, defaults, constraints, indexes) find names in pg_catalog only: name the schema in it ({function}), \
+                 or \"alter function ... set search_path = ...\", or set key apply_search_path; the worker goes on by itself"
+            );
+            error.hint(hint)
+        }
+        _ => error,
     }
 }
 

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use skytools::Result;
 use tokio_postgres::GenericClient;
 
+use super::lost_capture::Lost;
 use super::session::split_name;
 use super::sql;
 use crate::TableRow;
@@ -17,6 +18,8 @@ pub struct Capture {
     pub form: String,
     /// Why changes are not captured, and what to do.
     pub problem: Option<String>,
+    /// Why changes made on a leaf are not refused, and what to do.
+    pub warning: Option<String>,
 }
 
 impl Capture {
@@ -41,6 +44,7 @@ impl Capture {
                 table: table.table_name.clone(),
                 form: row.try_get(1)?,
                 problem: row.try_get(2)?,
+                warning: None,
             });
         }
         if registers {
@@ -53,19 +57,29 @@ impl Capture {
                 }
             }
         }
+        for lost in Lost::load(client, queue).await?.into_iter().filter(|l| l.in_sync) {
+            let Some(capture) = found.iter_mut().find(|c| c.table == lost.table) else { continue };
+            let place = if lost.denies { &mut capture.warning } else { &mut capture.problem };
+            place.get_or_insert_with(|| lost.told());
+        }
         Ok(found)
     }
 
     /// The cell of a listing.
     pub fn text(&self) -> String {
-        match &self.problem {
-            Some(problem) => format!("{}, ERR: {problem}", self.form),
-            None => self.form.clone(),
+        match (&self.problem, &self.warning) {
+            (Some(problem), _) => format!("{}, ERR: {problem}", self.form),
+            (None, Some(warning)) => format!("{}, WARN: {warning}", self.form),
+            (None, None) => self.form.clone(),
         }
     }
 
     /// For JSON.
     pub fn json(&self) -> Value {
-        json!({"form": self.form, "problem": self.problem})
+        let mut value = json!({"form": self.form, "problem": self.problem});
+        if let Some(warning) = &self.warning {
+            value["warning"] = json!(warning);
+        }
+        value
     }
 }

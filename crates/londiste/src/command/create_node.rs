@@ -236,7 +236,6 @@ struct Upstream {
     root_name: String,
     provider: Connection,
     provider_name: String,
-    members: Vec<cascade::Location>,
     /// Whether the new node's name is registered already, by a run that did not finish.
     leftover: bool,
 }
@@ -281,7 +280,6 @@ impl Upstream {
             root_name: root_info.node_name,
             provider,
             provider_name: info.node_name,
-            members,
             leftover,
         })
     }
@@ -415,9 +413,11 @@ async fn create_local(
     let queue = session.queue();
     let tables = TableRow::load_all(&*upstream.provider, queue).await?;
     let sequences = upstream.provider.query_typed(sql::GET_SEQ_LIST, &[(&queue, Type::TEXT)]).await?;
+    // Who comes or goes after the tick is told by an event, who did before is in this list and perhaps not in one that was read earlier.
+    let members = cascade::queue_locations(&*upstream.provider, queue).await?;
     let tx = local.transaction().await?;
     cascade::register_location(&tx, queue, &plan.name, Some(&plan.location), false).await?.log();
-    for member in upstream.members.iter().filter(|m| m.node != plan.name) {
+    for member in members.iter().filter(|m| m.node != plan.name) {
         cascade::register_location(&tx, queue, &member.node, Some(&member.connstr), member.dead).await?.log();
     }
     let node = NewNode {

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
+use skytools::Result;
+use skytools::program::print;
 
 /// A cell: what people and scripts of the original read, and its JSON value.
 #[derive(Debug, Clone, PartialEq)]
@@ -123,12 +125,12 @@ impl Listing {
     }
 
     /// Prints the listing to standard output.
-    pub fn print(&self, json: bool) {
-        if json {
-            println!("{:#}", self.json());
-        } else {
-            print!("{}", self.text());
-        }
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn print(&self, json: bool) -> Result<()> {
+        let text = if json { format!("{:#}\n", self.json()) } else { self.text() };
+        print(&text)
     }
 }
 

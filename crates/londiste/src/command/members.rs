@@ -33,6 +33,6 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
     for member in cascade::queue_locations(&*local, session.queue()).await? {
         listing.push(vec![member.node.into(), member.dead.into(), shown_location(&member.connstr).into()]);
     }
-    listing.print(args.json);
+    listing.print(args.json)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -41,6 +41,6 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
     for (kind, name) in load(&local, session.queue()).await? {
         listing.push(vec![kind.into(), name.into()]);
     }
-    listing.print(args.json);
+    listing.print(args.json)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -16,6 +16,7 @@ pub mod execute;
 pub mod expansion;
 pub mod handler_string;
 pub mod listing;
+pub mod lost_capture;
 pub mod mark;
 pub mod members;
 pub mod missing;

@@ -9,6 +9,7 @@ use skytools::{Result, urlenc};
 use tokio_postgres::types::Type;
 
 use super::capture::Capture;
+use super::lost_capture::Lost;
 use super::sql;
 use crate::{BadRow, MergeState, TableRow};
 
@@ -36,6 +37,8 @@ pub struct Details {
     pub tables: Vec<TableRow>,
     /// How changes of its tables are captured; empty on a leaf.
     pub captures: Vec<Capture>,
+    /// Tables of a leaf whose changes should be refused, and are not.
+    pub unguarded: Vec<Lost>,
     /// Tables whose row cannot be understood.
     pub bad_tables: Vec<BadRow>,
     /// Consumers whose state it keeps.
@@ -83,11 +86,24 @@ impl Details {
             Some(_) => connection.query_typed_one(sql::CAN_SET_REPLICA_ROLE, &[]).await?.try_get(0)?,
             None => None,
         };
-        let captures = match info.node_type {
-            NodeType::Leaf => Vec::new(),
-            _ => Capture::load(&**connection, queue, &tables).await?,
-        };
-        Ok(Details { info, tables, captures, bad_tables, consumers, positions, queue: clock, replica_role })
+        let (mut captures, mut unguarded) = (Vec::new(), Vec::new());
+        if info.node_type == NodeType::Leaf {
+            unguarded = Lost::load(&**connection, queue).await?;
+            unguarded.retain(|lost| lost.in_sync);
+        } else {
+            captures = Capture::load(&**connection, queue, &tables).await?;
+        }
+        Ok(Details {
+            info,
+            tables,
+            captures,
+            unguarded,
+            bad_tables,
+            consumers,
+            positions,
+            queue: clock,
+            replica_role,
+        })
     }
 
     /// Local tables in sync, local ones that are not, and names that this node does not replicate.
@@ -184,6 +200,7 @@ impl NodeState {
             lines.extend(details.errors().map(|(consumer, error)| format!("ERR: {consumer}: {error}")));
             lines.extend(details.bad_tables.iter().map(|bad| format!("ERR: {}", bad.problem.chain())));
             lines.extend(details.capture_problems().map(|(table, why)| format!("ERR: table {table}: {why}")));
+            lines.extend(details.unguarded.iter().map(|t| format!("WARN: table {}: {}", t.table, t.told())));
             if details.replica_role == Some(false) && details.info.node_type != NodeType::Root {
                 lines.push(WITHOUT_REPLICA_ROLE.to_owned());
             }
@@ -272,6 +289,7 @@ impl NodeState {
                         "state": t.merge_state.to_stored(),
                         "dest_table": t.dest_table,
                         "capture": d.captures.iter().find(|c| c.table == t.table_name).map(Capture::json),
+                        "warning": d.unguarded.iter().find(|u| u.table == t.table_name).map(Lost::told),
                     })).collect::<Vec<_>>(),
                     "unreadable": d.bad_tables.iter().map(|t| json!({
                         "name": t.table_name,

@@ -10,6 +10,7 @@ use tokio_postgres::Transaction;
 use tokio_postgres::types::Type;
 
 use super::each::{chosen, local_tables};
+use super::lost_capture::{self, Lost};
 use super::session::{Session, split_name};
 use super::sql;
 use super::trigger_form::{self, FAILURE, FAILURES, FORMS, Impossible, Wish};
@@ -19,8 +20,9 @@ use crate::TableRow;
 /// installation of the original.
 ///
 /// Generated code is written anew. Generic triggers are replaced by generated ones where that is possible, and triggers that were
-/// dropped are put back, while the application writes: each table is one transaction, which waits for open changes of the
-/// table. Nothing is captured twice or missed by that; what a dropped trigger has missed is.
+/// dropped are put back as they were, while the application writes: each table is one transaction, which waits for open changes of
+/// the table. Nothing is captured twice or missed by that; what a dropped trigger has missed is. On a leaf, triggers that refuse
+/// changes are put back.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Names or patterns (* and ?); public. is added where there is no dot.
@@ -55,6 +57,9 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
             .hint("run \"skytools install --db CONNSTR\" first, it takes over what is there"));
     }
     let wish = Wish { form: args.trigger_form.as_deref(), failure: args.capture_failure.as_deref() };
+    let limit = session.config().get_duration("lock_timeout", 10.0)?;
+    let lost = Lost::load(&*local, session.queue()).await?;
+    let is_lost = |row: &TableRow| lost.iter().any(|l| l.table == row.table_name);
     if info.node_type == NodeType::Leaf {
         if wish.is_some() {
             return Err(Error::state(format!(
@@ -64,13 +69,21 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
             ))
             .hint("run the command with the configuration of the root"));
         }
-        tracing::info!("This node is a leaf, which captures nothing");
+        let mut again = rows.iter().filter(|t| names.contains(&t.table_name) && is_lost(t)).peekable();
+        if again.peek().is_none() {
+            tracing::info!("This node is a leaf, which captures nothing");
+        }
+        for row in again {
+            restore(&mut local, session.queue(), row, wish, limit)
+                .await
+                .map_err(|error| explain(session, error, row, limit))?;
+            tracing::info!("Changes made here are refused again: {}", row.table_name);
+        }
         return Ok(ExitCode::SUCCESS);
     }
-    let limit = session.config().get_duration("lock_timeout", 10.0)?;
     let (mut impossible, mut others) = (Vec::new(), 0);
     for row in rows.iter().filter(|t| names.contains(&t.table_name)) {
-        match refresh(&mut local, session.queue(), row, wish, limit).await {
+        match refresh(&mut local, session.queue(), row, is_lost(row), wish, limit).await {
             Ok(Outcome::Done(done)) => {
                 tracing::info!("{done}: {}", row.table_name);
                 others += 1;
@@ -127,13 +140,59 @@ async fn refresh(
     local: &mut Connection,
     queue: &str,
     row: &TableRow,
+    is_lost: bool,
     wish: Wish<'_>,
     limit: Duration,
 ) -> Result<Outcome> {
-    match write(local, queue, row, wish, limit).await {
+    let done = if is_lost {
+        restore(local, queue, row, wish, limit).await
+    } else {
+        write(local, queue, row, wish, limit).await
+    };
+    match done {
         Err(error) if wish.is_some() => Impossible::told_by(error).map(Outcome::Impossible),
         other => other,
     }
+}
+
+/// Begins the transaction in which the triggers of a table are put right.
+async fn begin(local: &mut Connection, limit: Duration) -> Result<Transaction<'_>> {
+    let tx = local.transaction().await?;
+    if !limit.is_zero() {
+        let text = format!("{}ms", limit.as_millis());
+        tx.query_typed(sql::SET_LOCK_TIMEOUT, &[(&text, Type::TEXT)]).await?;
+    }
+    Ok(tx)
+}
+
+/// Puts triggers back on a table that has lost them, in a transaction of its own: as they were noted, for on the table nothing
+/// tells how they were.
+async fn restore(
+    local: &mut Connection,
+    queue: &str,
+    row: &TableRow,
+    wish: Wish<'_>,
+    limit: Duration,
+) -> Result<Outcome> {
+    let tx = begin(local, limit).await?;
+    let form = wish.form.map(|form| format!("form={form}"));
+    let args: Vec<String> = form.into_iter().chain(wish.failure.map(|f| format!("{FAILURE}{f}"))).collect();
+    match lost_capture::restore(&tx, queue, &row.table_name, &args).await {
+        Err(error) if wish.is_some() && error.kind() == ErrorKind::State => {
+            return Ok(Outcome::Impossible(Impossible::new(error.chain(), "leave $OPTION out")));
+        }
+        done => drop(done?),
+    }
+    // What cannot be generated has become generic.
+    if let Some(current) = current(&tx, queue, row.dest()).await?
+        && let Some(why) = current.refuses(&tx, queue, row.dest(), wish).await?
+        && current.function.as_deref().is_some_and(|f| !f.starts_with("_capture_"))
+        && wish.wants_generated()
+    {
+        return Ok(Outcome::Impossible(why));
+    }
+    tx.commit().await?;
+    Ok(Outcome::Done("Capture put back; what was changed meanwhile must be copied again below (resync)"))
 }
 
 /// Puts the triggers on a table, in a transaction of its own.
@@ -144,11 +203,7 @@ async fn write(
     wish: Wish<'_>,
     limit: Duration,
 ) -> Result<Outcome> {
-    let tx = local.transaction().await?;
-    if !limit.is_zero() {
-        let text = format!("{}ms", limit.as_millis());
-        tx.query_typed(sql::SET_LOCK_TIMEOUT, &[(&text, Type::TEXT)]).await?;
-    }
+    let tx = begin(local, limit).await?;
     let Some(mut current) = current(&tx, queue, row.dest()).await? else {
         return Ok(if wish.is_some() {
             Outcome::Impossible(Impossible::new(
@@ -215,6 +270,7 @@ async fn write(
             _ => "Capture is generic now",
         }
     };
+    lost_capture::remember(&tx, queue, &row.table_name).await?;
     tx.commit().await?;
     Ok(Outcome::Done(done))
 }

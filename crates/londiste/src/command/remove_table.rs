@@ -10,6 +10,7 @@ use super::each::{all_or_none, chosen, local_tables};
 use super::session::{Session, call};
 use super::{pending_fkeys, sql};
 use crate::TableRow;
+use crate::settings::with_login_path;
 
 /// Stops replicating tables on this node. On the root they leave every node.
 ///
@@ -39,7 +40,9 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
     let candidates = local_tables(&rows, |_| info.node_type != NodeType::Root);
     let names = chosen(session, "tables", &args.tables, args.all, args.force, &candidates)?;
     all_or_none(&mut local, &names, "removing table", async |tx, name| {
-        call(tx, sql::LOCAL_REMOVE_TABLE, &[(&queue, Type::TEXT), (&name, Type::TEXT)]).await?.log();
+        let params: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 2] =
+            [(&queue, Type::TEXT), (&name, Type::TEXT)];
+        with_login_path(tx, call(tx, sql::LOCAL_REMOVE_TABLE, &params)).await?.log();
         let row = rows.iter().find(|t| t.table_name == name);
         pending_fkeys::warn(tx, row.map_or(name, |t| t.dest())).await
     })

@@ -33,6 +33,6 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
             (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         listing.push(vec![name.into(), is_local.into(), value.into()]);
     }
-    listing.print(args.json);
+    listing.print(args.json)?;
     Ok(ExitCode::SUCCESS)
 }

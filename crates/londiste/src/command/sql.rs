@@ -151,6 +151,15 @@ pub const CAPTURE_LOST: &str = "select r.nr, \
                                 where o.form <> 'statement' and not there.one_for_all and o.operations ~ p.operation) as names) wanted \
      where c.lost_since is not null or pg_catalog.cardinality(there.names) < pg_catalog.cardinality(wanted.names) \
      order by r.nr";
+/// Whether the database tells which tables have lost their trigger, and tells it this login.
+pub const KNOWS_LOST_CAPTURE: &str = "select coalesce(pg_catalog.has_function_privilege( \
+     pg_catalog.to_regprocedure('londiste._lost_capture(text)')::oid, 'execute'), false)";
+/// Tables that have lost their trigger: queue.
+pub const LOST_CAPTURE: &str = "select table_name, problem, denies, in_sync from londiste._lost_capture($1)";
+/// Puts back what a table has lost: queue, table, arguments in place of those that were noted.
+pub const RESTORE_CAPTURE: &str = "select ret_code, ret_note from londiste._restore_capture($1, $2, $3)";
+/// Notes that the triggers of a table are as they should be: queue, table.
+pub const REMEMBER_CAPTURE: &str = "select londiste._remember_capture($1, $2, false)";
 /// What captures a table: queue, schema, name.
 pub const CURRENT_CAPTURE: &str = "select c.function::text, c.plain, c.good, c.present_day, c.form, c.trigger::text, c.operations, c.args, c.options \
      from pgq._capture_current($1, $2::text::name, $3::text::name) c where c.form is not null";
@@ -212,6 +221,10 @@ pub const ALL: &[&str] = &[
     REGISTERS_CAPTURE,
     CAPTURE_TRIGGERS,
     CAPTURE_LOST,
+    KNOWS_LOST_CAPTURE,
+    LOST_CAPTURE,
+    RESTORE_CAPTURE,
+    REMEMBER_CAPTURE,
     CURRENT_CAPTURE,
     RENEW_GENERIC,
     WHY_NOT_GENERATED,

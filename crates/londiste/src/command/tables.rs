@@ -74,6 +74,9 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
                 tracing::error!("Table {}: {problem}", row.name);
                 code = ExitCode::FAILURE;
             }
+            if let Some(warning) = capture.and_then(|c| c.warning.as_ref()) {
+                tracing::warn!("Table {}: {warning}", row.name);
+            }
             let capture = capture.map_or_else(|| Cell::from(None), |c| Cell::new(c.text(), c.json()));
             listing.push(vec![
                 row.name.into(),
@@ -84,14 +87,14 @@ pub async fn run(session: &Session, args: &Args) -> Result<ExitCode> {
                 capture,
             ]);
         }
-        listing.print(args.json);
+        listing.print(args.json)?;
         return Ok(code);
     }
     let mut listing = Listing::new("Tables on node", &["table_name", "merge_state", "table_attrs"]);
     for row in rows {
         listing.push(vec![row.name.into(), row.state.into(), row.attrs]);
     }
-    listing.print(args.json);
+    listing.print(args.json)?;
     Ok(code)
 }
 

@@ -1,12 +1,12 @@
 //! `londiste INI compare [TABLE…]`.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
 use skytools::config::Config;
+use skytools::program::print;
 use skytools::service::Signals;
-use skytools::{Error, ErrorKind, Result};
+use skytools::{Error, Result};
 
 use super::session::Session;
 use super::{Comparison, Query, Side};
@@ -82,9 +82,4 @@ fn to_json(comparison: &Comparison) -> Value {
         "target": side(&comparison.target),
         "left_out": comparison.left_out,
     })
-}
-
-fn print(text: &str) -> Result<()> {
-    let failed = |e| Error::new(ErrorKind::System, "writing to standard output").with_source(e);
-    std::io::stdout().write_all(text.as_bytes()).map_err(failed)
 }

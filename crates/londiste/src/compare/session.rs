@@ -68,7 +68,7 @@ impl<'a> Session<'a> {
             if let Some(row) = rows.into_iter().find(|t| t.local && t.table_name == table)
                 && handler::build(row.attrs.handler())?.needs_table()
             {
-                return Ok((Source { node: name, connection }, info, row));
+                return Ok((Source { node: name, location, connection }, info, row));
             }
             seen.push(name);
             match (info.provider_node.clone(), info.provider_location.clone()) {

@@ -11,6 +11,7 @@ use skytools::config::Config;
 use skytools::service::{Signals, Wake};
 use skytools::{Error, Result};
 
+use super::sessions::Sessions;
 use super::task::{Copier, Ended};
 use crate::settings::Settings;
 use crate::sync::Bell;
@@ -43,7 +44,7 @@ pub async fn command(config: Config, args: Args, signals: Signals) -> Result<Exi
     }
     drop(local);
     let bell = Bell::new();
-    let mut copier = Copier::new(settings, &table, bell);
+    let mut copier = Copier::new(settings, &table, bell, Sessions::default());
     let stopped = async { while signals.sleep(Duration::from_secs(3600)).await != Wake::Stop {} };
     tokio::select! {
         ended = copier.run() => {

@@ -10,6 +10,7 @@ use super::loaded::loaded;
 use super::transfer::{Columns, Progress, transfer};
 use super::{indexes, missing, ranges, source};
 use crate::apply::{TableShape, session};
+use crate::settings::with_login_path;
 use crate::snapshot::Snapshot;
 use crate::table::TableRow;
 
@@ -103,9 +104,8 @@ async fn set_lock_timeout(client: &Client, command: &str, timeout: Duration) -> 
 pub async fn load(source: &Client, target: &Client, task: &Load<'_>) -> Result<Loaded> {
     let dest = task.row.dest();
     let begun = Instant::now();
-    source.batch_execute("begin transaction isolation level repeatable read read only").await?;
-    source::keep(source, task.source_table).await?;
-    // The first query of the transaction takes the snapshot that the rows will be read with.
+    source::begin(source, task.beside, task.source_table).await?;
+    // The transaction has one snapshot, which the rows will be read with.
     let snapshot: Snapshot = source
         .query_typed_one("select pg_catalog.txid_current_snapshot()::text", &[])
         .await?
@@ -207,16 +207,14 @@ pub(super) fn warn_about(columns: &Columns, dest: &str) {
     }
 }
 
-/// Runs DDL that an earlier copy (of several parts) has dropped and stored, and forgets it. Part of the caller's
-/// transaction.
+/// Runs DDL that another's copy has dropped and stored, and forgets it. Part of the caller's transaction.
 ///
 /// # Errors
 /// Whatever the server reports.
 pub async fn restore_stored_ddl(target: &Client, queue: &str, table: &str, ddl: &str) -> Result<()> {
-    target
-        .batch_execute(ddl)
+    with_login_path(target, async { Ok(target.batch_execute(ddl).await?) })
         .await
-        .map_err(|e| Error::from(e).context(format!("restoring the stored DDL of {table}")))?;
+        .map_err(|e| e.context(format!("restoring the stored DDL of {table}")))?;
     let row = target
         .query_typed_one(
             "select ret_code, ret_note from londiste.local_set_table_struct($1, $2, null)",

@@ -6,6 +6,7 @@ use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
 use super::ranges;
+use super::sessions::Sessions;
 use super::source::{self, Source};
 use crate::settings::Settings;
 use crate::table::MergeState;
@@ -107,7 +108,14 @@ pub async fn sweep(settings: &Settings, target: &Client, active: &[String]) -> R
             continue;
         }
         let cleaned = async {
-            let node = source::reopen(settings, target, &info.provider_node, &settings.consumer).await?;
+            let node = source::reopen(
+                settings,
+                &Sessions::default(),
+                target,
+                &info.provider_node,
+                &settings.consumer,
+            )
+            .await?;
             retire(settings, &node.connection, target, table).await
         };
         match cleaned.await {

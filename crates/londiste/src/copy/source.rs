@@ -6,6 +6,7 @@ use skytools::db::Connection;
 use skytools::{Error, ErrorKind, Result, quote};
 use tokio_postgres::Client;
 
+use super::sessions::Sessions;
 use crate::apply::{TableShape, split_name};
 use crate::settings::Settings;
 use crate::table::{MergeState, TableRow};
@@ -17,6 +18,8 @@ pub const ON_SOURCE: &str = "on the copy's source";
 pub struct Source {
     /// Name of the node.
     pub node: String,
+    /// Connect string of its database; none for the local one.
+    pub location: Option<String>,
     /// Its database.
     pub connection: Connection,
 }
@@ -26,13 +29,22 @@ pub struct Source {
 ///
 /// # Errors
 /// An unknown node; no node up to the root has the table; a node that cannot be reached.
-pub async fn open(settings: &Settings, local: &Client, row: &TableRow, application: &str) -> Result<Source> {
+pub async fn open(
+    settings: &Settings,
+    sessions: &Sessions,
+    local: &Client,
+    row: &TableRow,
+    application: &str,
+) -> Result<Source> {
     let worker = cascade::consumer_state(local, &settings.queue, &settings.consumer).await?;
     match row.attrs.copy_node() {
-        None => connect(settings, worker.provider_node, &worker.provider_location, application).await,
+        None => {
+            connect(settings, sessions, worker.provider_node, &worker.provider_location, application).await
+        }
         Some("?") => {
             let mut source =
-                connect(settings, worker.provider_node, &worker.provider_location, application).await?;
+                connect(settings, sessions, worker.provider_node, &worker.provider_location, application)
+                    .await?;
             let mut seen: Vec<String> = vec![worker.node_name];
             loop {
                 let rows = TableRow::load_all(&*source.connection, &settings.queue).await?;
@@ -44,7 +56,7 @@ pub async fn open(settings: &Settings, local: &Client, row: &TableRow, applicati
                 let next = info.and_then(|i| i.provider_node.zip(i.provider_location));
                 match next {
                     Some((node, location)) if !seen.contains(&node) => {
-                        source = connect(settings, node, &location, application).await?;
+                        source = connect(settings, sessions, node, &location, application).await?;
                     }
                     _ => {
                         return Err(Error::not_found(format!(
@@ -67,7 +79,7 @@ pub async fn open(settings: &Settings, local: &Client, row: &TableRow, applicati
                     "\"londiste INI members\" lists the nodes; \"resync --copy-node=NODE\" names another one",
                 )
             })?;
-            connect(settings, member.node, &member.connstr, application).await
+            connect(settings, sessions, member.node, &member.connstr, application).await
         }
     }
 }
@@ -76,17 +88,29 @@ pub async fn open(settings: &Settings, local: &Client, row: &TableRow, applicati
 ///
 /// # Errors
 /// An unknown node, or one that cannot be reached.
-pub async fn reopen(settings: &Settings, local: &Client, node: &str, application: &str) -> Result<Source> {
+pub async fn reopen(
+    settings: &Settings,
+    sessions: &Sessions,
+    local: &Client,
+    node: &str,
+    application: &str,
+) -> Result<Source> {
     let members = cascade::queue_locations(local, &settings.queue).await?;
     let member = members.into_iter().find(|m| m.node == node).ok_or_else(|| {
         Error::not_found(format!("node \"{node}\" is no node of queue \"{}\" any more", settings.queue))
     })?;
-    connect(settings, member.node, &member.connstr, application).await
+    connect(settings, sessions, member.node, &member.connstr, application).await
 }
 
-async fn connect(settings: &Settings, node: String, location: &str, application: &str) -> Result<Source> {
-    let connection = settings.connect_node(&node, location, application).await?;
-    Ok(Source { node, connection })
+async fn connect(
+    settings: &Settings,
+    sessions: &Sessions,
+    node: String,
+    location: &str,
+    application: &str,
+) -> Result<Source> {
+    let connection = sessions.node(settings, &node, location, application).await?;
+    Ok(Source { node, location: Some(location.to_owned()), connection })
 }
 
 /// Whether the table may be copied from there now: it is complete there.
@@ -103,21 +127,37 @@ pub async fn is_complete(source: &Source, queue: &str, table: &str) -> Result<Op
     }
 }
 
-/// Locks the table, and its partitions, against being rewritten. To be called before the transaction takes its snapshot: a rewrite that is
-/// committed between the two (ALTER of a type, say) leaves nothing that the snapshot could see, and the table would be copied as empty.
+const BEGIN: &str = "begin transaction isolation level repeatable read read only";
+
+/// Begins the transaction that rows are read in. The table, and its partitions, are locked against being rewritten before it takes its
+/// snapshot: a rewrite that is committed between the two (ALTER of a type, say) leaves nothing that the snapshot could see, and the
+/// table would be copied as empty.
+///
+/// `beside` is another session of the source, outside a transaction.
 ///
 /// # Errors
-/// There is no such table; whatever the server reports.
-pub async fn keep(source: &Client, table: &str) -> Result<()> {
+/// There is no such table; whatever the server reports. The connections must then be dropped.
+pub async fn begin(source: &Client, beside: &Client, table: &str) -> Result<()> {
     let (schema, name) = split_name(table);
-    let sql = format!("lock table {}.{} in access share mode", quote::ident(schema), quote::ident(name));
-    source.batch_execute(&sql).await.map_err(|e| {
-        let error = Error::from(e);
-        match error.kind() {
-            ErrorKind::NotFound => TableShape::unknown(table, ON_SOURCE).with_source(error),
-            _ => error.context(format!("locking table {table} on the copy's source")),
-        }
-    })
+    let sql = format!("{}.{}", quote::ident(schema), quote::ident(name));
+    let doing = |e: Error| match e.kind() {
+        ErrorKind::NotFound => TableShape::unknown(table, ON_SOURCE).with_source(e),
+        _ => e.context(format!("locking table {table} on the copy's source")),
+    };
+    source.batch_execute(BEGIN).await?;
+    let lock = format!("lock table {sql} in access share mode");
+    let Err(error) = source.batch_execute(&lock).await.map_err(Error::from) else { return Ok(()) };
+    if error.kind() != ErrorKind::Permission {
+        return Err(doing(error));
+    }
+    // LOCK asks for a right on the whole table, reading for one on a column; but a query takes the snapshot before the lock. So the
+    // other session keeps the lock until this one has it.
+    source.batch_execute("rollback").await?;
+    let read = format!("select null from {sql} limit 0");
+    beside.batch_execute(&format!("begin; {read}")).await.map_err(|e| doing(e.into()))?;
+    source.batch_execute(BEGIN).await?;
+    source.batch_execute(&read).await.map_err(|e| doing(e.into()))?;
+    Ok(beside.batch_execute("commit").await?)
 }
 
 /// Makes durable whatever is committed by now. With `synchronous_commit = off` the source could otherwise forget, in a

@@ -14,6 +14,7 @@ use super::load::{Load, load, restore_stored_ddl};
 use super::lock::try_lock;
 use super::position::{self, Registered};
 use super::ranges::{self, RangeLoad, abandon};
+use super::sessions::Sessions;
 use super::source::{self, Source};
 use super::statistics;
 use super::transfer::Progress;
@@ -48,6 +49,7 @@ pub struct Copier {
     settings: Arc<Settings>,
     table: String,
     application: String,
+    sessions: Sessions,
     bell: Bell,
     ear: Listener,
     progress: Arc<Progress>,
@@ -63,11 +65,20 @@ struct Session {
 }
 
 impl Copier {
-    /// A copy of the table; `bell` tells it, and is told, about changes of the table's state.
-    pub fn new(settings: Arc<Settings>, table: &str, bell: Bell) -> Self {
+    /// A copy of the table; `bell` tells it, and is told, about changes of the table's state. It works with `sessions`
+    /// and leaves them there.
+    pub fn new(settings: Arc<Settings>, table: &str, bell: Bell, sessions: Sessions) -> Self {
         let application = settings.copy_consumer(table);
         let ear = bell.listen();
-        Copier { settings, table: table.to_owned(), application, bell, ear, progress: Arc::default() }
+        Copier {
+            settings,
+            table: table.to_owned(),
+            application,
+            sessions,
+            bell,
+            ear,
+            progress: Arc::default(),
+        }
     }
 
     /// How far the load has come.
@@ -120,7 +131,7 @@ impl Copier {
     /// # Errors
     /// Whatever goes wrong; all connections are dropped then, and the stored state tells where to go on.
     pub async fn attempt(&mut self, single: bool) -> Result<Ended> {
-        let target = self.settings.connect_local(&self.application).await?;
+        let target = self.sessions.local(&self.settings, &self.application).await?;
         let mut waiting = false;
         let row = loop {
             let Some(row) = self.row(&target).await? else { return self.leave(&target).await };
@@ -147,7 +158,10 @@ impl Copier {
             self.bell.ring();
             return Ok(Ended::StartOver);
         };
-        self.follow(&mut session, single).await
+        let ended = self.follow(&mut session, single).await?;
+        self.sessions.keep_source(session.source);
+        self.sessions.keep_local(session.target);
+        Ok(ended)
     }
 
     async fn row(&self, target: &Client) -> Result<Option<TableRow>> {
@@ -160,8 +174,12 @@ impl Copier {
         let settings = &*self.settings;
         let place = position::local(&target, &settings.queue, &self.application).await?;
         let source = match (&place, row.merge_state) {
-            (_, MergeState::InCopy) => source::open(settings, &target, row, &self.application).await?,
-            (Some((node, _)), _) => source::reopen(settings, &target, node, &self.application).await?,
+            (_, MergeState::InCopy) => {
+                source::open(settings, &self.sessions, &target, row, &self.application).await?
+            }
+            (Some((node, _)), _) => {
+                source::reopen(settings, &self.sessions, &target, node, &self.application).await?
+            }
             (None, state) => {
                 self.start_over(&target, state).await?;
                 return Ok(None);
@@ -207,7 +225,8 @@ impl Copier {
     /// The table is not (or no longer) the copy's business; its registration goes.
     async fn leave(&self, target: &Client) -> Result<Ended> {
         if let Some((node, _)) = position::local(target, &self.settings.queue, &self.application).await? {
-            let source = source::reopen(&self.settings, target, &node, &self.application).await?;
+            let source =
+                source::reopen(&self.settings, &self.sessions, target, &node, &self.application).await?;
             position::retire(&self.settings, &source.connection, target, &self.table).await?;
         }
         Ok(Ended::NotNeeded)
@@ -351,8 +370,14 @@ impl Copier {
         };
         let handler = handler::build(row.attrs.handler())?;
         // The styles of this session differ from those of the one that reads events.
-        let rows =
-            source::reopen(&self.settings, &session.target, &session.source.node, &self.application).await?;
+        let rows = source::reopen(
+            &self.settings,
+            &self.sessions,
+            &session.target,
+            &session.source.node,
+            &self.application,
+        )
+        .await?;
         session::prepare_rows(&*rows.connection).await?;
         self.progress.restart(0, 0);
         let ranged = RangeLoad {
@@ -389,6 +414,7 @@ impl Copier {
             loaded = load(&rows.connection, &session.target, &task) => loaded?,
             () = watch => return Err(Error::new(ErrorKind::Internal, "the progress report ended")),
         };
+        self.sessions.keep_source(rows);
         tracing::debug!(table = self.table, rows = loaded.rows, snapshot = %loaded.snapshot, "loaded");
         self.poke(session).await.map(drop)
     }

@@ -139,7 +139,11 @@ impl<'a> Local<'a> {
         }
         // Inside a block the server refuses COMMIT and ROLLBACK, which would tear the surrounding transaction.
         let block = format!("begin execute {}; end", quote::literal(&text));
-        Ok(self.client.batch_execute(&format!("do {}", quote::literal(&block))).await?)
+        // A script finds names where the login does.
+        Ok(self
+            .client
+            .batch_execute(&format!("set local search_path to default; do {}", quote::literal(&block)))
+            .await?)
     }
 }
 

@@ -11,7 +11,7 @@ use skytools::pidfile::{self, Status};
 use tokio::runtime::Handle;
 use tokio::task::{Id, JoinSet};
 
-use crate::copy::{Copier, Ended, Progress};
+use crate::copy::{Copier, Ended, Progress, Sessions};
 use crate::settings::Settings;
 use crate::sync::Bell;
 use crate::table::TableRow;
@@ -25,6 +25,7 @@ struct Running {
 pub(super) struct Copies {
     tasks: JoinSet<Ended>,
     running: HashMap<Id, Running>,
+    sessions: Sessions,
     bell: Bell,
     /// Where they run.
     runtime: Handle,
@@ -33,7 +34,13 @@ pub(super) struct Copies {
 impl Copies {
     /// Copies will run on the threads of that runtime.
     pub fn new(bell: Bell, runtime: Handle) -> Self {
-        Copies { tasks: JoinSet::new(), running: HashMap::new(), bell, runtime }
+        Copies {
+            tasks: JoinSet::new(),
+            running: HashMap::new(),
+            sessions: Sessions::default(),
+            bell,
+            runtime,
+        }
     }
 
     /// Tables with a running copy.
@@ -82,6 +89,7 @@ impl Copies {
 
     /// Starts a copy for every table that is in the middle of one and has nobody to work on it.
     pub fn supervise(&mut self, settings: &Arc<Settings>, tables: &[TableRow]) {
+        self.sessions.expire(settings.connection_lifetime);
         for row in tables.iter().filter(|t| t.local && t.merge_state.is_copying()) {
             if !self.is_running(&row.table_name) && !runs_elsewhere(settings, &row.table_name) {
                 self.start(settings, &row.table_name);
@@ -91,7 +99,7 @@ impl Copies {
 
     fn start(&mut self, settings: &Arc<Settings>, table: &str) {
         tracing::info!(table, "starting the copy");
-        let mut copier = Copier::new(Arc::clone(settings), table, self.bell.clone());
+        let mut copier = Copier::new(Arc::clone(settings), table, self.bell.clone(), self.sessions.clone());
         let progress = copier.progress();
         let handle = self.tasks.spawn_on(async move { copier.run().await }, &self.runtime);
         self.running.insert(handle.id(), Running { table: table.to_owned(), progress });

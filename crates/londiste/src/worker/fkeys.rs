@@ -9,6 +9,8 @@ use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 
+use crate::settings::with_login_path;
+
 const VALID: &str = "select from_table, to_table, fkey_name from londiste.get_valid_pending_fkeys($1)";
 const RESTORE_LAZY: &str = "select londiste.restore_table_fkey($1, $2, true)::text";
 const RESTORE: &str = "select londiste.restore_table_fkey($1, $2)::text";
@@ -60,13 +62,18 @@ async fn restore_one(target: &Client, table: &str, name: &str) -> Result<()> {
             Ok(row) => row.try_get::<_, Option<String>>(0)?,
             // Older than 3.7: one step, which answers 1.
             Err(e) if e.sqlstate() == Some(&SqlState::UNDEFINED_FUNCTION) => {
-                target.query_typed_one(RESTORE, &params).await?;
+                target.batch_execute("begin").await?;
+                let restored = async { Ok(target.query_typed_one(RESTORE, &params).await?) };
+                let restored = with_login_path(target, restored).await.map(drop);
+                target.batch_execute(if restored.is_ok() { "commit" } else { "rollback" }).await?;
+                restored?;
                 None
             }
             Err(e) => return Err(e),
         };
         match answer.filter(|sql| !sql.is_empty()) {
-            Some(sql) => target.batch_execute(&sql).await?,
+            // It may have been stored by somebody who found the other table by the login's path: the original does.
+            Some(sql) => target.batch_execute(&format!("set local search_path to default; {sql}")).await?,
             None => return Ok(()),
         }
     }

@@ -125,8 +125,8 @@ pub struct Worker {
     local_watermark: Option<Instant>,
     last_poke: Option<Instant>,
     pace: Pace,
-    /// Something is expected soon: the next idle wait is short.
-    expectant: bool,
+    /// Something is expected soon: the next idle wait is no longer than that.
+    expectant: Option<Duration>,
     caught_up: Option<CaughtUp>,
 }
 
@@ -156,7 +156,7 @@ impl Worker {
             local_watermark: None,
             last_poke: None,
             pace: Pace::default(),
-            expectant: false,
+            expectant: None,
             caught_up: None,
         })
     }
@@ -528,19 +528,21 @@ impl Worker {
             self.swept = true;
         }
         self.restore_fkeys().await?;
-        self.expectant = tables
-            .iter()
-            .any(|t| t.local && (t.merge_state != MergeState::Ok || t.custom_snapshot.is_some()));
+        let on_its_way =
+            |t: &TableRow| t.local && (t.merge_state != MergeState::Ok || t.custom_snapshot.is_some());
+        self.expectant = tables.iter().any(on_its_way).then_some(LOOK_AGAIN);
 
         let settings = Arc::clone(&self.settings);
         let Some(batch) = self.next_batch(&tables).await? else {
-            if let Some(every) = Self::awaits_tick(&tables)
-                && self.poke_provider(every).await?
-            {
-                return Ok(Work::More);
+            if let Some(every) = Self::awaits_tick(&tables) {
+                if self.poke_provider(every).await? {
+                    return Ok(Work::More);
+                }
+                let asked = self.last_poke.map_or(every, |at| at.elapsed());
+                self.expectant = Some(LOOK_AGAIN.min(every.saturating_sub(asked)));
             }
             let provider = self.provider()?;
-            if provider.demand.is_possible() && !self.expectant && turn.looping {
+            if provider.demand.is_possible() && self.expectant.is_none() && turn.looping {
                 // An event that comes right after a batch waits a little, for others to be in its batch.
                 if self.pace.may_ask()
                     && provider.demand.look(&*provider.connection, &settings.queue).await?
@@ -622,7 +624,7 @@ impl Job for Worker {
             return Ok(Work::Idle);
         }
         self.caught_up = None;
-        self.expectant = false;
+        self.expectant = None;
         let Some(state) = self.own_state(&turn.signals).await? else { return Ok(Work::Idle) };
         let client = &*self.target()?.connection;
         let node = cascade::load_node_info(client, &self.settings.queue).await?.ok_or_else(|| {
@@ -699,7 +701,7 @@ impl Job for Worker {
             self.reset().await;
         }
         let cheap = self.caught_up.is_some();
-        let delay = if self.expectant { delay.min(LOOK_AGAIN) } else { self.pace.wait(delay, cheap) };
+        let delay = self.expectant.map_or_else(|| self.pace.wait(delay, cheap), |soon| delay.min(soon));
         let begun = Instant::now();
         tokio::select! {
             wake = signals.sleep(delay) => wake,

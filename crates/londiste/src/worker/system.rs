@@ -9,6 +9,7 @@ use tokio_postgres::types::{ToSql, Type};
 use crate::command::mark::Mark;
 use crate::command::pending_fkeys;
 use crate::command::register_filter::Filter;
+use crate::settings::with_login_path;
 use crate::table::{ADDED_AT, TableRow};
 
 /// Which names enter this node's lists.
@@ -64,7 +65,7 @@ async fn remove_table(client: &Client, queue: &str, event: &Event, table: &str) 
         tracing::warn!(table, "the root has removed the table: it is not replicated here any more");
     }
     let sql = "select ret_code, ret_note from londiste.global_remove_table($1, $2)";
-    call(client, sql, &[(&queue, Type::TEXT), (&table, Type::TEXT)]).await?;
+    with_login_path(client, call(client, sql, &[(&queue, Type::TEXT), (&table, Type::TEXT)])).await?;
     if let Some(row) = row {
         pending_fkeys::warn(client, row.dest()).await?;
     }

@@ -6,6 +6,7 @@ mod drop;
 mod execute;
 mod forms;
 mod listings;
+mod lost;
 mod nodes;
 mod sequences;
 mod statements;

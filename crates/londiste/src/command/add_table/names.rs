@@ -8,6 +8,7 @@ use crate::command::expansion::Candidates;
 use crate::command::register_filter::Filter;
 use crate::command::session::{Session, call, or_hint};
 use crate::command::{missing, pending_fkeys, sql};
+use crate::settings::with_login_path;
 
 /// On the root every table of the database that is not replicated yet; elsewhere every name of the provider's list
 /// that the configuration admits.
@@ -74,7 +75,9 @@ pub(super) async fn follow_source(session: &Session, nodes: &mut Nodes) -> Resul
             } else {
                 tracing::info!("Table {name} gone but exists on subscriber, removing");
             }
-            call(&tx, sql::GLOBAL_REMOVE_TABLE, &[(&queue, Type::TEXT), (name, Type::TEXT)]).await?.log();
+            let params: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 2] =
+                [(&queue, Type::TEXT), (name, Type::TEXT)];
+            with_login_path(&tx, call(&tx, sql::GLOBAL_REMOVE_TABLE, &params)).await?.log();
             pending_fkeys::warn(&tx, table.dest()).await?;
         }
     }

@@ -13,7 +13,7 @@ use super::store;
 use super::suited::{self, SourceFacts};
 use crate::apply::TableShape;
 use crate::apply::session::{self, Role};
-use crate::copy::{Columns, Source, indexes, source};
+use crate::copy::{Columns, Sessions, Source, indexes, source};
 use crate::handler;
 use crate::settings::{RangeSettings, Settings};
 use crate::table::TableRow;
@@ -103,7 +103,9 @@ impl Explainer {
     async fn open_source(&mut self, row: &TableRow) {
         let node = node_of(row);
         if !self.sources.contains_key(&node) || node.as_deref() == Some("?") {
-            let opened = source::open(&self.settings, &self.local, row, &self.settings.consumer).await;
+            let opened =
+                source::open(&self.settings, &Sessions::default(), &self.local, row, &self.settings.consumer)
+                    .await;
             self.sources.insert(node, opened.map_err(|e| e.chain()));
         }
     }

@@ -72,8 +72,7 @@ pub async fn load(source: &Client, target: &Client, task: &RangeLoad<'_>) -> Res
     if under_way.is_none() && !wanted(source, task).await? {
         return Ok(false);
     }
-    source.batch_execute("begin transaction isolation level repeatable read read only").await?;
-    source::keep(source, task.source_table).await?;
+    source::begin(source, task.beside, task.source_table).await?;
     let row = source
         .query_typed_one(
             "select pg_catalog.txid_current_snapshot()::text, pg_catalog.pg_export_snapshot()",

@@ -15,7 +15,7 @@ use super::store::{self, Range};
 use super::suited::{self, SourceFacts};
 use crate::apply::TableShape;
 use crate::apply::session;
-use crate::copy::{Progress, source, transfer};
+use crate::copy::{Progress, Sessions, source, transfer};
 use crate::snapshot::Snapshot;
 
 /// Loads the ranges that are to do, on several connections.
@@ -69,7 +69,9 @@ impl Job<'_> {
     async fn join(&self, exported: &str) -> Result<()> {
         let task = self.task;
         let target = task.settings.connect_local(task.application).await?;
-        let other = source::reopen(task.settings, &target, task.source_node, task.application).await?;
+        let other =
+            source::reopen(task.settings, &Sessions::default(), &target, task.source_node, task.application)
+                .await?;
         drop(target);
         let source = &*other.connection;
         session::prepare_rows(source).await?;

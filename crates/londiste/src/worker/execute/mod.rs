@@ -60,11 +60,48 @@ async fn run(place: &Place<'_>, event: &Event, file: &str) -> Result<()> {
     let on_their_way = OnTheirWay::note(client, tables, event.txid()).await?;
     set_role(client, "local", Lasts::Transaction).await?;
     client.batch_execute("set local enable_seqscan = on; set local plan_cache_mode = auto").await?;
-    local.run(&header, sql).await?;
+    run_here(client, &local, &header, sql, &on_their_way).await?;
     settings.restore(client, queue, role).await?;
     on_their_way.copy_changed_again(client, queue, file).await?;
     let finish = "select ret_code, ret_note from londiste.execute_finish($1, $2)";
     let row = client.query_typed_one(finish, &[(&queue, Type::TEXT), (&file, Type::TEXT)]).await?;
     Reply::from_row(&row)?.log();
     Ok(())
+}
+
+/// Runs the script. Where tables are on their way, their rows may be later than the script, and it may not fit them: it is tried once more
+/// without these rows, which then come again.
+async fn run_here(
+    client: &Client,
+    local: &Local<'_>,
+    header: &Header,
+    sql: &str,
+    on_their_way: &OnTheirWay<'_>,
+) -> Result<()> {
+    if !on_their_way.can_be_emptied() {
+        return local.run(header, sql).await;
+    }
+    client.batch_execute("savepoint script").await?;
+    let Err(error) = local.run(header, sql).await else { return Ok(()) };
+    client.batch_execute("rollback to savepoint script").await?;
+    let without = async {
+        on_their_way.empty(client).await?;
+        local.run(header, sql).await
+    };
+    match without.await {
+        Ok(()) => {
+            tracing::warn!(
+                reason = error.chain(),
+                "the script did not fit rows of tables that are on their way; it has run without them"
+            );
+            Ok(())
+        }
+        Err(later) => {
+            tracing::debug!(
+                error = later.chain(),
+                "the script fails without rows that are on their way, too"
+            );
+            Err(error)
+        }
+    }
 }

@@ -10,9 +10,10 @@ use tokio_postgres::types::Type;
 use crate::apply::session::{Role, show_token};
 use crate::script::{Lasts, set_role};
 
-/// Settings that a session can change. Those of the transaction are over with it; the role goes its own way.
+/// Settings that a session can change. Those of the transaction are over with it; the role goes its own way; `temp_buffers` cannot be put
+/// back once there are temporary tables, and no value depends on it.
 const NOTE: &str = "select name, setting from pg_catalog.pg_settings \
-     where context in ('user', 'superuser') and name not like 'transaction\\_%' and name <> 'session_replication_role'";
+     where context in ('user', 'superuser') and name not like 'transaction\\_%' and name not in ('session_replication_role', 'temp_buffers')";
 
 /// Puts back what is different now. (Of several arrays `unnest` is no function but syntax, with that name alone.)
 const RESTORE: &str = "select pg_catalog.set_config(s.name, v.setting, false) \
