@@ -121,7 +121,9 @@ returns integer as $$
 declare
     _leaves int4;
     _wanted int4 := 1;
-    _last int4;
+    _group int4;
+    _declare text;
+    _top text;
 begin
     -- One at a time, until the end of the transaction: two that replace one function at once would fail.
     -- Creating an event table takes this very lock.
@@ -131,7 +133,7 @@ begin
       from pg_catalog.pg_proc p
      where p.pronamespace = 'pgq'::pg_catalog.regnamespace
        and p.proname ~ '^_insert_leaf_[0-9]+$';
-    while (select pg_catalog.count(*) from pgq.queue) > 8 * _wanted loop
+    while (select pg_catalog.count(*) from pgq.queue) > 4 * _wanted loop
         _wanted := _wanted * 2;
     end loop;
     if _wanted <= _leaves and i_queue_name is not null then
@@ -140,25 +142,25 @@ begin
     end if;
 
     _wanted := greatest(_wanted, _leaves);
+    _declare := pg_catalog.format('    _leaf pg_catalog.int4 := pg_catalog.hashtext($1) & %s;', _wanted - 1);
     for _n in 0 .. _wanted - 1 loop
         perform pgq._write_queue_leaf(_n, _wanted);
     end loop;
     if _wanted = 1 then
-        null;
-    elsif _wanted <= 128 then
-        perform pgq._write_queue_code('_insert_tree_0',
-            pg_catalog.format('    _leaf pg_catalog.int4 := pg_catalog.hashtext($1) & %s;', _wanted - 1),
-            pgq._queue_choice(0, _wanted - 1, 1, 0, '_insert_leaf'));
-    else
-        for _n in 1 .. _wanted / 64 loop
-            perform pgq._write_queue_code('_insert_tree_' || _n::text,
-                pg_catalog.format('    _leaf pg_catalog.int4 := pg_catalog.hashtext($1) & %s;', _wanted - 1),
-                pgq._queue_choice(64 * _n - 64, 64 * _n - 1, 1, 0, '_insert_leaf'));
-        end loop;
-        perform pgq._write_queue_code('_insert_tree_0',
-            pg_catalog.format('    _leaf pg_catalog.int4 := pg_catalog.hashtext($1) & %s;', _wanted - 1),
-            pgq._queue_choice(1, _wanted / 64, 64, -64, '_insert_tree'));
+        return 1;
     end if;
+    -- A session compiles the whole text of each function on its way, so none of them may be long.
+    _group := case when _wanted <= 16 then 1 when _wanted <= 256 then 16 else 64 end;
+    if _group = 1 then
+        _top := pgq._queue_choice(0, _wanted - 1, 1, 0, '_insert_leaf');
+    else
+        for _n in 1 .. _wanted / _group loop
+            perform pgq._write_queue_code('_insert_tree_' || _n::text, _declare,
+                pgq._queue_choice(_group * (_n - 1), _group * _n - 1, 1, 0, '_insert_leaf'));
+        end loop;
+        _top := pgq._queue_choice(1, _wanted / _group, _group, -_group, '_insert_tree');
+    end if;
+    perform pgq._write_queue_code('_insert_tree_0', _declare, _top);
     return _wanted;
 end;
 $$ language plpgsql security definer set search_path = pg_catalog, pgq, pg_temp;

@@ -99,9 +99,12 @@ do $$ begin
     raise exception 'accepted';
 exception when null_value_not_allowed then null; end $$;
 
--- a tree of two storeys; names that share a leaf
-do $$ begin for i in 1 .. 550 loop perform pgq.create_queue('queue ' || i); end loop; end $$;
-select pg_temp.same('leaves', count(*)::text, '128') from pg_proc where proname like '\_insert\_leaf%';
+-- a tree of one storey, and of two; names that share a leaf
+do $$ begin for i in 1 .. 40 loop perform pgq.create_queue('queue ' || i); end loop; end $$;
+select pg_temp.same('leaves', count(*)::text, '16') from pg_proc where proname like '\_insert\_leaf%';
+select pg_temp.same('all of them', count(pg_temp.direct(queue_name))::text, '42') from pgq.queue;
+do $$ begin for i in 41 .. 550 loop perform pgq.create_queue('queue ' || i); end loop; end $$;
+select pg_temp.same('leaves', count(*)::text, '256') from pg_proc where proname like '\_insert\_leaf%';
 select pg_temp.same('all of them', count(pg_temp.direct(queue_name))::text, '552') from pgq.queue;
 select pg_temp.same('each its own', count(*)::text, '0')
   from pgq.queue q, lateral (select pgq.insert_event(q.queue_name, 'check', q.queue_name) as id) i

@@ -239,7 +239,7 @@ select o.named, o.named, pg_get_userbyid(o.owner)::text
          where p.pronamespace = 'pgq'::regnamespace
            and oidvectortypes(p.proargtypes) = 'text, timestamp with time zone, text, text, text, text, text, text, bigint'
            and (p.proname ~ '^_insert_leaf_[0-9]+$'
-                or p.proname ~ '^_insert_tree_[0-9]{1,5}$' and substr(p.proname, 14)::int4 <= l.n / 64)) o
+                or p.proname ~ '^_insert_tree_[0-9]{1,5}$' and substr(p.proname, 14)::int4 <= l.n / 16)) o
  where pg_get_userbyid(o.owner) <> $1::text::name
  order by o.nr, o.named";
 

@@ -173,7 +173,7 @@ select 'functions pgq._insert_tree_*', 'do not lead to the code of all queues, o
     or l.n & (l.n - 1) <> 0
     or exists (select 1 from pg_proc where pronamespace = 'pgq'::regnamespace and proname ~ '^_insert_(leaf|tree)_[0-9]+$'
                 and has_function_privilege('public', oid, 'execute'))
-    or exists (select 1 from generate_series(0, case when l.n > 128 then l.n / 64 else 0 end) t
+    or exists (select 1 from generate_series(0, case when l.n > 256 then l.n / 64 when l.n > 16 then l.n / 16 else 0 end) t
                 where l.n > 0
                   and not exists (select 1 from pg_proc where pronamespace = 'pgq'::regnamespace and proname = '_insert_tree_' || t
                                      and strpos(prosrc, format('hashtext($1) & %s;', l.n - 1)) > 0))
