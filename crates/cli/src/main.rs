@@ -68,6 +68,13 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
+    if matches!(
+        cli.program,
+        Program::Install(_) | Program::Sql(_) | Program::Verify(_) | Program::Uninstall(_)
+    ) {
+        // Warnings of the server, and whom an installation waits for; the other programs see to their logs themselves.
+        skytools::log::init_console("skytools", 0);
+    }
     match cli.program {
         Program::Install(install) => told(install.run()),
         Program::Sql(sql) => told(sql.run()),

@@ -355,3 +355,32 @@ async fn the_schemas_of_the_original_serve_as_well() -> Result<()> {
     ticker.abort();
     worker.stop().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_made_again_outlives_the_end_of_its_predecessor() -> Result<()> {
+    let nodes = nodes(testkit::own_cluster(|b| b.conf("fsync = off")).await?, None).await?;
+    let (root, leaf) = (testkit::connect(&nodes.root).await?, testkit::connect(&nodes.leaf).await?);
+    for node in [&root, &leaf] {
+        node.batch_execute("create table t (id int primary key, v text)").await?;
+    }
+    admin(&root, "select * from londiste.local_add_table('q', 'public.t')").await?;
+    admin(&leaf, "select * from londiste.global_add_table('q', 'public.t')").await?;
+    admin(&leaf, "select * from londiste.local_add_table('q', 'public.t')").await?;
+    let worker = nodes.worker()?;
+    root.batch_execute("insert into t values (1, 'before')").await?;
+    assert_eq!(nodes.until_same("t").await?, 1);
+    // What drop-node and create-leaf of one name leave in the queue, when no tick was made between them.
+    root.batch_execute(&format!(
+        "begin;
+         select pgq.insert_event('q', 'pgq.unregister-location', 'leaf', 'q', null, null, null);
+         select pgq.insert_event('q', 'pgq.location-info', 'leaf', 'q', $c${}$c$, 'false', null);
+         insert into t values (2, 'after');
+         commit",
+        nodes.leaf
+    ))
+    .await?;
+    assert_eq!(nodes.until_same("t").await?, 2);
+    let known = "select string_agg(node_name, ' ' order by node_name) from pgq_node.node_location";
+    assert_eq!(leaf.query_one(known, &[]).await?.get::<_, String>(0), "leaf root");
+    worker.stop().await
+}

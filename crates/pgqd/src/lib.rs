@@ -38,6 +38,7 @@ use skytools::program::{self, CommonArgs, Program};
 use skytools::{Error, ErrorKind, Result, report};
 
 use crate::args::Parsed;
+use crate::settings::Settings;
 
 /// The section of the configuration file.
 const SECTIONS: &[&str] = &["pgqd"];
@@ -65,6 +66,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn serve(file: &Path, common: &CommonArgs) -> ExitCode {
+    if common.daemon {
+        // Whoever starts it shall see a mistake in its settings, and status 1: the daemon itself can only log it.
+        let settings = Config::load(file, SECTIONS, &common.set).and_then(|config| Settings::load(&config));
+        if let Err(error) = settings {
+            return report::emit(&error);
+        }
+    }
     let mut program = Program::new("pgqd", SECTIONS);
     program.style = LineStyle::Pgqd;
     let mut log_options = common.log_options(LineStyle::Pgqd);

@@ -9,6 +9,11 @@ use skytools::db::ConnectString;
 /// Periods shorter than this would only burn time.
 const SHORTEST_PERIOD: Duration = Duration::from_millis(10);
 
+/// After how many milliseconds a server that does not even acknowledge what was sent counts as gone. TCP keepalives do not run then, and
+/// the operating system alone would take some 15 minutes, without ticks. What pgqd sends is small: no server leaves it lying for want of
+/// room, as it may with rows of a COPY, which is why other programs have no such default.
+const UNANSWERED_MS: &str = "60000";
+
 /// What the configuration file says.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Settings {
@@ -41,12 +46,15 @@ impl Settings {
         let period =
             |key: &str, default: f64| config.get_duration(key, default).map(|p| p.max(SHORTEST_PERIOD));
         let base = config.get_or("base_connstr", "")?;
-        let base = ConnectString::parse(&base)
+        let mut base = ConnectString::parse(&base)
             .map_err(|e| e.context(config.key_error("base_connstr", "not a connect string").to_string()))?;
         if base.get("dbname").is_some() {
             return Err(config
                 .key_error("base_connstr", "it names a database")
                 .hint("Leave dbname out; name the databases in database_list, or the first one in initial_database."));
+        }
+        if base.get("tcp_user_timeout").is_none() && base.get("service").is_none() {
+            base.set("tcp_user_timeout", UNANSWERED_MS)?;
         }
         let mut database_list = config.get_list("database_list")?;
         database_list.retain(|name| !name.is_empty());
@@ -108,6 +116,14 @@ mod tests {
             let error = load(bad).unwrap_err();
             assert!(error.chain().contains(key), "{error:?}");
         }
+    }
+
+    #[test]
+    fn a_silent_server_is_given_up_unless_somebody_knows_better() {
+        let given = |text: &str| load(text).unwrap().base.get("tcp_user_timeout").map(str::to_owned);
+        assert_eq!(given("").as_deref(), Some("60000"));
+        assert_eq!(given("base_connstr = tcp_user_timeout=0").as_deref(), Some("0"));
+        assert_eq!(given("base_connstr = service=x"), None);
     }
 
     #[test]

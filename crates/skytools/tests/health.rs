@@ -1,5 +1,7 @@
 //! What an installation has generated: damage of every sort is found, what can be made anew is, and nothing else is touched.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use skytools::db::{ConnectString, Connection};
 use skytools::install::health::{self, Finding};
@@ -51,7 +53,7 @@ async fn found(connection: &mut Connection) -> Result<Vec<Finding>> {
 }
 
 async fn repair(connection: &mut Connection) -> Result<Vec<health::Repaired>> {
-    Ok(health::repair(connection, Module::Pgq, &whole(), 10_000).await?)
+    Ok(health::repair(connection, Module::Pgq, &whole(), Duration::from_secs(10)).await?)
 }
 
 /// Captures one change of each kind on every table, for comparing what is written.
@@ -73,7 +75,7 @@ async fn events(connection: &Connection) -> Result<Vec<String>> {
 const REPAIRABLE: &[(&str, &str)] = &[
     ("drop function pgq._insert_tree_0(text, timestamptz, text, text, text, text, text, text, bigint)", "do not lead to the code"),
     ("do $$ begin execute (select 'drop function ' || oid::regprocedure from pg_proc
-       where proname = '_insert_leaf_' || (hashtext('q3') & 1)); end $$", "which inserts its events"),
+       where proname = '_insert_leaf_' || (hashtext('q3') & 3)); end $$", "which inserts its events"),
     ("grant execute on function pgq._insert_leaf_0(text, timestamptz, text, text, text, text, text, text, bigint) to public", "open to everybody"),
     ("drop sequence pgq.event_2_state_seq", "does not exist"),
     ("select setval('pgq.event_2_state_seq', 4)", "its row 0"),
@@ -352,7 +354,7 @@ async fn what_was_not_looked_at_is_told() -> Result<()> {
         !health.is_good() && health.unchecked.as_deref().is_some_and(|w| w.contains("install it first")),
         "{health:?}"
     );
-    ensure!(health::repair(&mut connection, Module::Pgq, &state, 1000).await?.is_empty());
+    ensure!(health::repair(&mut connection, Module::Pgq, &state, Duration::from_secs(1)).await?.is_empty());
     install(&mut connection, &[Module::Pgq]).await?;
     connection.batch_execute("create role health_reader; set role health_reader").await?;
     let state = verify(&mut connection, &[Module::Pgq]).await?.remove(0);

@@ -72,6 +72,22 @@ async fn remove_table(client: &Client, queue: &str, event: &Event, table: &str) 
     Ok(Effect::Tables)
 }
 
+/// Forgets a location. This node's own is left out: where a node is made again under the name of one that was just dropped, the
+/// event is about its predecessor and lies behind the tick that the new node starts from.
+async fn unregister_location(client: &Client, queue: &str, location: &str) -> Result<()> {
+    let own = cascade::load_node_info(client, queue).await?.map(|node| node.node_name);
+    if own.as_deref() == Some(location) {
+        tracing::warn!(
+            node = location,
+            "the root says that a node of this name was dropped; this one goes on: if it is the one that was meant, stop its \
+             worker and run drop-node here"
+        );
+        return Ok(());
+    }
+    cascade::unregister_location(client, queue, location).await?.log();
+    Ok(())
+}
+
 /// Handles an event that is no row change and no EXECUTE, inside the batch's transaction on the target.
 pub(super) async fn handle(client: &Client, queue: &str, event: &Event, filters: &Filters) -> Result<Effect> {
     let kind = event.ev_type().unwrap_or_default();
@@ -93,7 +109,7 @@ pub(super) async fn handle(client: &Client, queue: &str, event: &Event, filters:
             Ok(Effect::None)
         }
         "pgq.unregister-location" => {
-            cascade::unregister_location(client, queue, data?).await?.log();
+            unregister_location(client, queue, data?).await?;
             Ok(Effect::None)
         }
         // A leaf holds no watermark of its own.

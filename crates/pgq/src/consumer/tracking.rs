@@ -160,7 +160,7 @@ impl<'a> Tracked<'a> {
     }
 
     fn lost(&self, stored: Stored, info: &BatchInfo) -> Error {
-        let Tracked { consumer, queue, tick, .. } = self;
+        let Tracked { consumer, queue, tick, time, .. } = self;
         let forget = |subconsumer: &str| {
             format!("select pgq_ext.set_last_tick({}{subconsumer}, null)", quote::literal(consumer))
         };
@@ -181,8 +181,9 @@ impl<'a> Tracked<'a> {
                 stored.time.map(|time| format!(" of {time}")).unwrap_or_default(),
                 format!(
                     "another source needs a consumer of another name, since a target knows a consumer by its name and its queue's. When one side was \
-                     restored, moved or made anew: put the queue's position to the target's tick with pgq.register_consumer_at, or forget the \
-                     target's with `{}`",
+                     restored, moved or made anew: put the queue's position to the target's tick with pgq.register_consumer_at and forget when that \
+                     was made with `{}`, or forget the target's position with `{}`",
+                    forget(&format!(", {}", quote::literal(time))),
                     forget(&subconsumer)
                 ),
             )

@@ -21,7 +21,10 @@ async fn mistakes_end_with_status_1() -> Result<()> {
     std::fs::write(&bad, "[pgqd]\nmaint_period = soon\n")?;
     let no_pidfile = dir.path().join("nopid.ini");
     std::fs::write(&no_pidfile, "[pgqd]\n")?;
-    let (bad, no_pidfile) = (bad.to_str().unwrap(), no_pidfile.to_str().unwrap());
+    let background = dir.path().join("background.ini");
+    let pidfile = dir.path().join("pgqd.pid");
+    std::fs::write(&background, format!("[pgqd]\npidfile = {}\nmaint_period = soon\n", pidfile.display()))?;
+    let [bad, no_pidfile, background] = [&bad, &no_pidfile, &background].map(|path| path.to_str().unwrap());
     for (arguments, said) in [
         (vec![], "config file"),
         (vec!["-x"], "-x"),
@@ -30,6 +33,7 @@ async fn mistakes_end_with_status_1() -> Result<()> {
         (vec![bad], "maint_period"),
         (vec!["-s", no_pidfile], "pidfile"),
         (vec!["-d", no_pidfile], "pidfile"),
+        (vec!["-d", background], "maint_period"),
     ] {
         let process = command(&arguments).run(PATIENCE).await?;
         assert_eq!(process.status().unwrap().code(), Some(1), "{arguments:?}");

@@ -198,7 +198,7 @@ fn tell(notice: &DbError, target: &str, warnings: &mut Warnings) {
     let text = notice.message();
     // The severity that is not translated.
     let warning = notice.parsed_severity() == Some(Severity::Warning);
-    if !(warning && warnings.is_news(text)) {
+    if !(warning && warnings.is_news(text, Instant::now())) {
         tracing::debug!("{}: {text}", notice.severity());
     } else if let Some(hint) = notice.hint() {
         tracing::warn!(hint, "{target}: {text}");

@@ -93,7 +93,7 @@ pub fn script(modules: &[Module]) -> Result<String> {
          \\set ON_ERROR_STOP on\nbegin isolation level read committed;\n{}\n\n",
         env!("CARGO_PKG_VERSION"),
         names.join(", "),
-        super::installer::LOCK,
+        super::waiting::LOCK,
     );
     for module in modules {
         text.push_str(&bundle(*module)?);

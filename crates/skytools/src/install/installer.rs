@@ -7,12 +7,9 @@ use tokio_postgres::{IsolationLevel, Transaction};
 
 use super::owners::{self, Roles};
 use super::verify::{self, ModuleState, installed_version};
-use super::{Module, bundle, mend};
+use super::{Module, bundle, mend, waiting};
 use crate::db::Connection;
 use crate::{Error, ErrorKind, Result};
-
-/// Held by an installation until it commits, so that two at once take turns: a namespace of the project's own.
-pub(super) const LOCK: &str = "select pg_catalog.pg_advisory_xact_lock(1937340748, 1);";
 
 /// How long an installation waits for each lock that others hold. Whoever comes later waits behind it, so this also bounds how long an
 /// application can be held up by an installation that is held up itself.
@@ -82,47 +79,19 @@ pub async fn install_within(
                 tracing::debug!("installing again, another installation was in the way: {}", error.chain());
                 attempt += 1;
             }
-            Err(error) if error.sqlstate().is_some_and(|s| s.code() == "55P03") => {
-                return Err(blocked(connection, error, &modules, lock_timeout).await);
+            Err(error) if waiting::is_too_long(&error) => {
+                return Err(waiting::blocked(
+                    &**connection,
+                    error,
+                    &modules,
+                    "nothing was installed or changed",
+                )
+                .await);
             }
             other => return other,
         }
     }
 }
-
-/// Names who has the locks that the installation waited for: they still do, or it was a matter of seconds.
-async fn blocked(connection: &Connection, error: Error, modules: &[Module], lock_timeout: Duration) -> Error {
-    let schemas: Vec<&str> = modules.iter().map(|m| m.name()).collect();
-    let holders: Vec<String> = match connection.query(HOLDERS, &[&schemas]).await {
-        Ok(rows) => rows.iter().filter_map(|row| row.try_get(0).ok()).collect(),
-        Err(e) => vec![format!("who, cannot be said: {}", Error::from(e).chain())],
-    };
-    let who = if holders.is_empty() { "nobody by now".to_owned() } else { holders.join("; ") };
-    error
-        .context(format!(
-            "somebody kept an object locked for {lock_timeout:?}; nothing was installed or changed"
-        ))
-        .hint(format!(
-            "Locks of the modules are held by: {who}. Run it again when these transactions have ended, or with --lock-timeout=SECONDS \
-             while nobody minds waiting."
-        ))
-}
-
-/// Transactions that hold locks on tables of these schemas, the oldest first.
-const HOLDERS: &str = "
-select pg_catalog.format('process %s (%s, %s, transaction of %s) on %s', a.pid, a.usename,
-                         coalesce(nullif(a.application_name, ''), 'no name'),
-                         pg_catalog.date_trunc('second', pg_catalog.clock_timestamp() - a.xact_start),
-                         pg_catalog.string_agg(distinct n.nspname || '.' || c.relname, ', '))
-  from pg_catalog.pg_locks l
-  join pg_catalog.pg_class c on c.oid = l.relation and c.relkind in ('r', 'p')
-  join pg_catalog.pg_namespace n on n.oid = c.relnamespace and n.nspname = any ($1)
-  join pg_catalog.pg_stat_activity a on a.pid = l.pid
- where l.granted and l.pid <> pg_catalog.pg_backend_pid()
-   and l.database = (select oid from pg_catalog.pg_database where datname = current_database())
- group by a.pid, a.usename, a.application_name, a.xact_start
- order by a.xact_start
- limit 5";
 
 /// Whether the error is that of two transactions changing the same role: `tuple concurrently updated` has no
 /// SQLSTATE of its own.
@@ -157,9 +126,14 @@ async fn check_server(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// A transaction that sees what those have committed whom it has waited for, whatever the database's default.
+/// A transaction that sees what those have committed whom it has waited for, and may write, whatever the database's defaults.
 pub(super) async fn read_committed(connection: &mut Connection) -> Result<Transaction<'_>> {
-    Ok(connection.build_transaction().isolation_level(IsolationLevel::ReadCommitted).start().await?)
+    Ok(connection
+        .build_transaction()
+        .isolation_level(IsolationLevel::ReadCommitted)
+        .read_only(false)
+        .start()
+        .await?)
 }
 
 async fn install_once(
@@ -171,9 +145,7 @@ async fn install_once(
     transaction
         .batch_execute("set local search_path = pg_catalog; set local client_min_messages = notice; set local standard_conforming_strings = on")
         .await?;
-    // Another installation is waited for as long as it takes: it holds up nobody.
-    transaction.batch_execute(LOCK).await?;
-    transaction.batch_execute(&format!("set local lock_timeout = {}", lock_timeout.as_millis())).await?;
+    waiting::take_turn(&transaction, lock_timeout).await?;
     let mut before = Vec::with_capacity(modules.len());
     for module in modules {
         before.push(verify::state(&transaction, *module).await);
@@ -285,5 +257,12 @@ async fn run_file(transaction: &Transaction<'_>, module: Module, file: bundle::S
         }
         _ => String::new(),
     };
-    Err(Error::from(error).context(format!("installing module {module}: sql/{}{line}", file.path)))
+    let dependents = error.code().is_some_and(|code| code.code() == "2BP01");
+    let error = Error::from(error).context(format!("installing module {module}: sql/{}{line}", file.path));
+    // The server would have them dropped.
+    Err(if dependents {
+        error.hint("Objects of others depend on one that changes. Save their definitions (pg_get_viewdef, pg_get_constraintdef), drop them, run this again, and create them again.")
+    } else {
+        error
+    })
 }

@@ -15,6 +15,7 @@ mod module;
 mod owners;
 mod uninstall;
 mod verify;
+mod waiting;
 
 pub use bundle::{SqlFile, bundle, files, script, uninstall_sql};
 pub use installer::{Action, LOCK_TIMEOUT, Outcome, install, install_within};

@@ -1,9 +1,11 @@
 //! Removing modules, with a look at what would go with them.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use tokio_postgres::{GenericClient, Transaction};
 
-use super::{Module, bundle, installer};
+use super::{Module, bundle, installer, waiting};
 use crate::db::Connection;
 use crate::quote::ident;
 use crate::{Error, Result};
@@ -37,7 +39,7 @@ pub struct Removal {
 pub async fn uninstall(connection: &mut Connection, modules: &[Module], force: bool) -> Result<Removal> {
     let transaction = installer::read_committed(connection).await?;
     transaction.batch_execute("set local search_path = pg_catalog").await?;
-    transaction.batch_execute(installer::LOCK).await?;
+    waiting::take_turn(&transaction, Duration::ZERO).await?;
     let installed = installed(&transaction).await?;
     let mut chosen: Vec<Module> = if modules.is_empty() {
         installed.clone()

@@ -24,7 +24,10 @@ impl Target {
     /// Operators and functions of PostgreSQL's own come first, and no others: these commands are often run by a superuser.
     async fn connect(&self) -> Result<Connection> {
         let connection = ConnectString::parse(&self.db)?.connect("skytools").await?;
-        connection.batch_execute("set search_path = pg_catalog, pg_temp").await?;
+        // Definitions are compared as text.
+        connection
+            .batch_execute("set search_path = pg_catalog, pg_temp; set quote_all_identifiers = off")
+            .await?;
         Ok(connection)
     }
 

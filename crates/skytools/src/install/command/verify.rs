@@ -2,12 +2,14 @@
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use super::{Target, block_on, print, print_json, shown};
+use crate::db::Connection;
 use crate::install::health::{self, Finding, Health, Repaired};
-use crate::install::{Module, ModuleState, verify};
+use crate::install::{Module, ModuleState, verify, waiting};
 use crate::{Error, Result};
 
 /// List differences of installed modules from a fresh installation, and damage of what they have generated.
@@ -24,7 +26,7 @@ pub struct Args {
     /// what a person may have decided is named with the command to run.
     #[arg(long)]
     repair: bool,
-    /// With --repair: how long to wait for locks of others, each.
+    /// How long to wait for each lock that others hold, 0 for ever. Writers that come later wait behind it.
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     lock_timeout: u32,
     /// Print the result as JSON.
@@ -61,19 +63,13 @@ impl Args {
             let mut connection = self.target.connect().await?;
             let all = self.modules.is_empty();
             let modules = if all { Module::available() } else { self.modules.clone() };
-            let mut verified = Vec::new();
-            for (module, state) in modules.iter().zip(verify(&mut connection, &modules).await?) {
-                if all && state.version.is_none() {
-                    continue;
+            let verified = match self.look(&mut connection, &modules, all).await {
+                Err(error) if waiting::is_too_long(&error) => {
+                    let told = "what comes after it was not looked at";
+                    return Err(waiting::blocked(&*connection, error, &modules, told).await);
                 }
-                let mut repaired = Vec::new();
-                if self.repair {
-                    let timeout = u64::from(self.lock_timeout) * 1000;
-                    repaired = health::repair(&mut connection, *module, &state, timeout).await?;
-                }
-                let generated = health::check(&mut connection, *module, &state).await?;
-                verified.push(Verified { state, generated, repaired });
-            }
+                other => other?,
+            };
             if verified.is_empty() {
                 return Err(Error::not_found(format!("no module is installed in {}", connection.target()))
                     .hint(format!("Run: skytools install {}", self.target.shown())));
@@ -85,6 +81,29 @@ impl Args {
             }
             Ok(if verified.iter().all(Verified::is_good) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         })
+    }
+
+    async fn look(
+        &self,
+        connection: &mut Connection,
+        modules: &[Module],
+        all: bool,
+    ) -> Result<Vec<Verified>> {
+        let timeout = Duration::from_secs(u64::from(self.lock_timeout));
+        connection.batch_execute(&format!("set lock_timeout = {}", timeout.as_millis())).await?;
+        let mut verified = Vec::new();
+        for (module, state) in modules.iter().zip(verify(connection, modules).await?) {
+            if all && state.version.is_none() {
+                continue;
+            }
+            let mut repaired = Vec::new();
+            if self.repair {
+                repaired = health::repair(connection, *module, &state, timeout).await?;
+            }
+            let generated = health::check(connection, *module, &state).await?;
+            verified.push(Verified { state, generated, repaired });
+        }
+        Ok(verified)
     }
 }
 

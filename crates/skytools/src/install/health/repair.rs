@@ -1,13 +1,14 @@
 //! Making generated objects anew.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use super::{By, Finding, Repair, attempt, check, transactions};
 use crate::db::Connection;
 use crate::install::owners::{self, Roles};
-use crate::install::{Module, ModuleState, installer};
+use crate::install::{Module, ModuleState, installer, waiting};
 use crate::{Error, Result};
 
 /// What was done about a finding.
@@ -23,7 +24,7 @@ pub struct Repaired {
 
 /// Repairs what can be made anew of what [`check`] has found, in one transaction. A repair that fails is undone alone, and told.
 ///
-/// `lock_timeout` bounds each wait for a lock of others, in milliseconds.
+/// `lock_timeout` bounds each wait for a lock of others; zero: it does not.
 ///
 /// # Errors
 /// Those of the server; nothing was changed then.
@@ -31,19 +32,15 @@ pub async fn repair(
     connection: &mut Connection,
     module: Module,
     state: &ModuleState,
-    lock_timeout: u64,
+    lock_timeout: Duration,
 ) -> Result<Vec<Repaired>> {
     let findings = check(connection, module, state).await?.findings;
     if findings.iter().any(|f| f.repair.is_some()) {
         make_room(connection).await?;
     }
     let mut transaction = installer::read_committed(connection).await?;
-    transaction
-        .batch_execute(&format!(
-            "set local search_path = pg_catalog; set local lock_timeout = {lock_timeout}"
-        ))
-        .await?;
-    transaction.batch_execute(installer::LOCK).await?;
+    transaction.batch_execute("set local search_path = pg_catalog").await?;
+    waiting::take_turn(&transaction, lock_timeout).await?;
     // What the owner may not do, nor be, the connection's role tries.
     let owner = owners::owner_of(&transaction, module).await?;
     let session: String = transaction.query_one("select current_user::text", &[]).await?.try_get(0)?;
@@ -66,6 +63,10 @@ pub async fn repair(
                     Ok(()) => None,
                     // The connection, not the repair.
                     Err(error) if error.sqlstate().is_none() => return Err(error),
+                    Err(error) if waiting::is_too_long(&error) => {
+                        let who = waiting::holders(&transaction, &[module]).await;
+                        Some(format!("{}; locks are held by: {who}", told(&error)))
+                    }
                     Err(error) => Some(told(&error)),
                 }
             }
