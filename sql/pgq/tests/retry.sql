@@ -30,7 +30,7 @@ do $$
 declare
     _b int8;
 begin
-    _b := (select batch_id from pgq.next_batch_custom('q', 'a', null, 3000, null));
+    _b := (select batch_id from pgq.next_batch_custom('q', 'a', null, 600, null));
     assert (select count(*) from pgq.get_batch_events(_b) where ev_id = 2) = 2;
     assert pgq.event_retry(_b, 2, 0) = 1;
     assert (select ev_retry from pgq.retry_queue where ev_id = 2) = 2;

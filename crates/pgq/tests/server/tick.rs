@@ -124,6 +124,13 @@ async fn numbers_and_snapshots_have_one_order() -> Result<()> {
         .await?
         .get(0);
     ensure!(wrong == 0, "{wrong} ticks have older snapshots than the one before");
+    // Whoever asks for a tick moves the sequence of events.
+    let twice: i64 = f
+        .client
+        .query_one("select count(*) - count(distinct ev_id) from pgq.event_template", &[])
+        .await?
+        .get(0);
+    ensure!(twice == 0, "{twice} events have the number of another one");
     Ok(())
 }
 
