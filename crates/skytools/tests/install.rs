@@ -1,33 +1,13 @@
 //! Installing, verifying and removing the SQL modules on a live server.
 
+mod support;
+
 use std::path::PathBuf;
 
 use anyhow::Result;
 use skytools::ErrorKind;
-use skytools::db::{ConnectString, Connection};
-use skytools::install::{Action, Manifest, Module, in_use, install, script, uninstall, verify};
-
-async fn connect(connstr: &str) -> Result<Connection> {
-    Ok(ConnectString::parse(connstr)?.connect("install test").await?)
-}
-
-async fn fresh() -> Result<(testkit::TestDb, Connection)> {
-    let db = testkit::empty_database().await?;
-    let connection = connect(db.connstr()).await?;
-    Ok((db, connection))
-}
-
-/// Everything in our schemas, for comparing before and after.
-async fn contents(connection: &mut Connection) -> Result<Vec<Manifest>> {
-    let transaction = connection.transaction().await?;
-    transaction.batch_execute("set local search_path = pg_catalog").await?;
-    let mut found = Vec::new();
-    for module in Module::available() {
-        found.extend(Manifest::of_database(&transaction, module).await?);
-    }
-    transaction.rollback().await?;
-    Ok(found)
-}
+use skytools::install::{Action, Module, in_use, install, script, uninstall, verify};
+use support::{connect, contents, fresh};
 
 /// The committed manifests are those of the SQL. `SKYTOOLS_UPDATE_MANIFEST=1` writes them anew.
 #[tokio::test]

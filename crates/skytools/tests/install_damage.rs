@@ -1,31 +1,12 @@
 //! Damage and foreign owners of an installation: what installing again puts right, and what it names.
 
+mod support;
+
 use anyhow::Result;
 use skytools::ErrorKind;
-use skytools::db::{ConnectString, Connection};
-use skytools::install::{Manifest, Module, install, script, uninstall, verify};
-
-async fn connect(connstr: &str) -> Result<Connection> {
-    Ok(ConnectString::parse(connstr)?.connect("install test").await?)
-}
-
-async fn fresh() -> Result<(testkit::TestDb, Connection)> {
-    let db = testkit::empty_database().await?;
-    let connection = connect(db.connstr()).await?;
-    Ok((db, connection))
-}
-
-/// Everything in our schemas, for comparing before and after.
-async fn contents(connection: &mut Connection) -> Result<Vec<Manifest>> {
-    let transaction = connection.transaction().await?;
-    transaction.batch_execute("set local search_path = pg_catalog").await?;
-    let mut found = Vec::new();
-    for module in Module::available() {
-        found.extend(Manifest::of_database(&transaction, module).await?);
-    }
-    transaction.rollback().await?;
-    Ok(found)
-}
+use skytools::db::Connection;
+use skytools::install::{Module, install, script, uninstall, verify};
+use support::{connect, contents, fresh};
 
 /// What `create … if not exists` leaves.
 const MENDED: &[&str] = &[
